@@ -1,0 +1,88 @@
+import type { ChatError } from '../errors.ts';
+import type { Caller, Turn } from '../conversation/turn.ts';
+import type { TurnEvent } from '../conversation/events.ts';
+
+/** The identity and the way out under which one attempt talks to the backend. */
+export interface Session {
+  /** Scheme, host and port of the gateway, without a trailing slash. */
+  readonly origin: string;
+  readonly caller: Caller;
+  /** One uuid for all calls of the attempt. */
+  readonly deviceId: string;
+  /** Names the outbound proxy; opaque here, resolved by the adapter. */
+  readonly exit: string;
+}
+
+/** A session on loan. `release` is idempotent and must be called however the attempt ends. */
+export interface Lease {
+  readonly session: Session;
+  release(failure: ChatError | null): void;
+}
+
+/** What upstream wants to see beside the conversation: answers to its challenges. */
+export interface Clearance {
+  readonly requirementsToken: string | null;
+  readonly proofToken: string | null;
+  readonly arkoseToken: string | null;
+}
+
+/** Receives one upstream stream. Calls come in order: onOpen, onBytes*, then onEnd or onFailure once. */
+export interface StreamReader {
+  /** Upstream accepted the turn: status 200 and an event stream. */
+  onOpen(): void;
+  /** The chunk belongs to the callee for the duration of the call only. */
+  onBytes(chunk: Uint8Array): void;
+  onEnd(): void;
+  /** Also for failures before `onOpen`; `error` is already classified. */
+  onFailure(error: ChatError): void;
+}
+
+/** The other direction of the same stream. All idempotent; after `abort` the reader hears nothing more. */
+export interface StreamControl {
+  pause(): void;
+  resume(): void;
+  abort(): void;
+}
+
+/** What the spine needs from the world. Adapters implement it; `app.ts` joins them. */
+export interface ChatPorts {
+  /** Rejects with a ChatError when nobody can serve the caller, or with the signal's reason. */
+  lease(caller: Caller, turn: Turn, signal: AbortSignal): Promise<Lease>;
+  /** Requirements, proof of work, Arkose. Rejects with a ChatError or the signal's reason. */
+  clear(session: Session, signal: AbortSignal): Promise<Clearance>;
+  /** Starts the conversation call; everything that happens is told to `reader`. */
+  converse(session: Session, turn: Turn, clearance: Clearance, reader: StreamReader): StreamControl;
+}
+
+/** Where the events of one turn go. Owned by the edge, which encodes them for the client. */
+export interface TurnSink {
+  /** True once a byte has left for the client: from then on nothing is retried. */
+  readonly committed: boolean;
+  /** True when the client has all that it asked for (`stop`, `max_tokens`): upstream can be closed. */
+  readonly satisfied: boolean;
+  /** Upstream accepted the turn; the answer may take long, so headers can leave. */
+  accepted(): void;
+  /** False: the client reads slower than we write; stop until `onDrain`'s callback runs. */
+  write(event: TurnEvent): boolean;
+  /** One listener; called when writing may go on after `write` returned false. */
+  onDrain(listener: () => void): void;
+}
+
+/** When each phase of a request ended, in ms since `startedAt`; null: never reached. For the log line. */
+export interface Trace {
+  readonly startedAt: number;
+  attempts: number;
+  leasedMs: number | null;
+  clearedMs: number | null;
+  openedMs: number | null;
+  firstTextMs: number | null;
+}
+
+/** One chat turn from question to end: the spine, as the edge sees it. */
+export type CompleteTurn = (
+  turn: Turn,
+  caller: Caller,
+  sink: TurnSink,
+  signal: AbortSignal,
+  trace: Trace,
+) => Promise<void>;
