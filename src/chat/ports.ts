@@ -16,6 +16,8 @@ export interface Session {
 /** A session on loan. `release` is idempotent and must be called however the attempt ends. */
 export interface Lease {
   readonly session: Session;
+  /** Could another lease for the same caller be on another account? */
+  readonly hasOtherAccount: boolean;
   release(failure: ChatError | null): void;
 }
 

@@ -1,0 +1,104 @@
+import { toChatError } from '../errors.ts';
+import type { ChatError } from '../errors.ts';
+import type { Caller, Turn } from '../conversation/turn.ts';
+import { Deadline, deadlinePassed, pause } from './deadline.ts';
+import type { Deadlines } from './deadline.ts';
+import type { ChatPorts, CompleteTurn, Trace, TurnSink } from './ports.ts';
+import { pump } from './pump.ts';
+import { retryDelayMs } from './retry.ts';
+
+export interface CompletePolicy {
+  /** Further attempts before the first byte. */
+  readonly retryTimes: number;
+  readonly deadlines: Deadlines;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+}
+
+interface FailedAttempt {
+  readonly failure: ChatError;
+  readonly hasOtherAccount: boolean;
+}
+
+/**
+ * One chat turn, top to bottom. An attempt leases an identity, clears upstream's challenges, asks,
+ * and pumps the answer into the sink; what it took is given back however it ends. As long as the
+ * client has received nothing, a failure that another attempt may cure is tried again.
+ *
+ * Rejects with the ChatError of the last attempt, or with the signal's reason.
+ */
+export function createComplete(ports: ChatPorts, policy: CompletePolicy): CompleteTurn {
+  return async (turn, caller, sink, clientSignal, trace) => {
+    const { totalMs } = policy.deadlines;
+    const scope = new AbortController();
+    const leave = (): void => scope.abort(clientSignal.reason);
+    if (clientSignal.aborted) leave();
+    clientSignal.addEventListener('abort', leave, { once: true });
+    const total = new Deadline(totalMs, () => {
+      scope.abort(deadlinePassed('TOTAL_TIMEOUT_MS', totalMs, 'The answer was not complete'));
+    });
+    try {
+      await attemptUntilDone(ports, policy, turn, caller, sink, scope.signal, trace);
+    } finally {
+      total.stop();
+      clientSignal.removeEventListener('abort', leave);
+    }
+  };
+}
+
+async function attemptUntilDone(
+  ports: ChatPorts,
+  policy: CompletePolicy,
+  turn: Turn,
+  caller: Caller,
+  sink: TurnSink,
+  signal: AbortSignal,
+  trace: Trace,
+): Promise<void> {
+  for (;;) {
+    trace.attempts += 1;
+    const failed = await attempt(ports, policy, turn, caller, sink, signal, trace);
+    if (failed === null) return;
+    if (sink.committed) throw failed.failure;
+    const delayMs = retryDelayMs(
+      failed.failure,
+      trace.attempts,
+      policy.retryTimes,
+      failed.hasOtherAccount,
+      policy.random,
+    );
+    if (delayMs === null) throw failed.failure;
+    await pause(delayMs, signal);
+  }
+}
+
+/** Null: the answer is complete. Throws only what no further attempt can cure. */
+async function attempt(
+  ports: ChatPorts,
+  policy: CompletePolicy,
+  turn: Turn,
+  caller: Caller,
+  sink: TurnSink,
+  signal: AbortSignal,
+  trace: Trace,
+): Promise<FailedAttempt | null> {
+  const lease = await ports.lease(caller, turn, signal);
+  trace.leasedMs = Date.now() - trace.startedAt;
+  let failure: ChatError | null = null;
+  try {
+    const clearance = await ports.clear(lease.session, signal);
+    trace.clearedMs = Date.now() - trace.startedAt;
+    await pump((reader) => ports.converse(lease.session, turn, clearance, reader), sink, signal, {
+      askedIds: new Set(turn.messages.map((message) => message.id)),
+      deadlines: policy.deadlines,
+      trace,
+    });
+    return null;
+  } catch (thrown) {
+    if (signal.aborted) throw signal.reason;
+    failure = toChatError(thrown);
+    return { failure, hasOtherAccount: lease.hasOtherAccount };
+  } finally {
+    lease.release(failure);
+  }
+}

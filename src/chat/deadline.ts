@@ -1,0 +1,49 @@
+import { ChatError } from '../errors.ts';
+
+/** The time limits of one turn, in ms; each is a setting of its own. */
+export interface Deadlines {
+  readonly firstTokenMs: number;
+  readonly idleMs: number;
+  readonly totalMs: number;
+}
+
+/** A restartable timer. `stop` for good; `touch` starts the wait anew. */
+export class Deadline {
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(ms: number, onExpire: () => void) {
+    this.#timer = setTimeout(onExpire, ms);
+  }
+
+  touch(): void {
+    this.#timer.refresh();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** The error of a deadline that passed; `setting` names the one to raise. */
+export function deadlinePassed(setting: string, ms: number, what: string): ChatError {
+  return new ChatError(
+    'upstream_timeout',
+    `${what} within ${ms} ms (${setting}). Try again, or raise the setting.`,
+  );
+}
+
+/** Waits `ms`; rejects with the signal's reason as soon as it aborts. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,92 @@
+const LF = 10;
+const CR = 13;
+const BYTE_ORDER_MARK = '\uFEFF';
+const FIRST_BUFFER_BYTES = 4096;
+
+/** A line or an event grew past its cap; the stream cannot be read any further. */
+export class SseOverflow extends Error {
+  override readonly name = 'SseOverflow';
+}
+
+/**
+ * Bytes to lines, by the rule of server-sent events: LF, CR and CRLF all end a line.
+ * Chunks may be split anywhere, also inside a UTF-8 sequence or between CR and LF: no line break
+ * byte occurs inside a multi-byte sequence, so only whole lines are ever decoded.
+ * Chunks are not kept: what is unfinished is copied.
+ */
+export class LineDecoder {
+  readonly #onLine: (line: string) => void;
+  readonly #maxLineBytes: number;
+  #pending = Buffer.alloc(0);
+  #pendingBytes = 0;
+  #afterCr = false;
+  #firstLine = true;
+
+  constructor(onLine: (line: string) => void, maxLineBytes: number) {
+    this.#onLine = onLine;
+    this.#maxLineBytes = maxLineBytes;
+  }
+
+  /** Throws SseOverflow; the decoder must not be used after that. */
+  push(chunk: Uint8Array): void {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (bytes.length === 0) return;
+    let start = this.#afterCr && bytes[0] === LF ? 1 : 0;
+    this.#afterCr = false;
+    const hasCr = bytes.indexOf(CR, start) !== -1;
+    for (;;) {
+      const end = hasCr ? indexOfBreak(bytes, start) : bytes.indexOf(LF, start);
+      if (end === -1) break;
+      this.#finishLine(bytes, start, end);
+      start = end + 1;
+      if (bytes[end] !== CR) continue;
+      if (start === bytes.length) this.#afterCr = true;
+      else if (bytes[start] === LF) start += 1;
+    }
+    this.#keep(bytes, start, bytes.length);
+  }
+
+  /** The stream ended: what is left counts as a line. */
+  end(): void {
+    if (this.#pendingBytes > 0) this.#finishLine(Buffer.alloc(0), 0, 0);
+  }
+
+  #finishLine(bytes: Buffer, start: number, end: number): void {
+    let line: string;
+    if (this.#pendingBytes === 0) {
+      if (end - start > this.#maxLineBytes) throw new SseOverflow();
+      line = bytes.toString('utf8', start, end);
+    } else {
+      this.#keep(bytes, start, end);
+      line = this.#pending.toString('utf8', 0, this.#pendingBytes);
+      this.#pendingBytes = 0;
+      if (this.#pending.length > FIRST_BUFFER_BYTES * 16) this.#pending = Buffer.alloc(0);
+    }
+    if (this.#firstLine) {
+      this.#firstLine = false;
+      if (line.startsWith(BYTE_ORDER_MARK)) line = line.slice(1);
+    }
+    this.#onLine(line);
+  }
+
+  #keep(bytes: Buffer, start: number, end: number): void {
+    if (start === end) return;
+    const needed = this.#pendingBytes + end - start;
+    if (needed > this.#maxLineBytes) throw new SseOverflow();
+    if (needed > this.#pending.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BUFFER_BYTES, needed * 2));
+      this.#pending.copy(grown, 0, 0, this.#pendingBytes);
+      this.#pending = grown;
+    }
+    bytes.copy(this.#pending, this.#pendingBytes, start, end);
+    this.#pendingBytes = needed;
+  }
+}
+
+function indexOfBreak(bytes: Buffer, start: number): number {
+  for (let at = start; at < bytes.length; at += 1) {
+    const byte = bytes[at];
+    if (byte === LF || byte === CR) return at;
+  }
+  return -1;
+}

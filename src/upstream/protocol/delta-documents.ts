@@ -1,0 +1,102 @@
+import { ChatError } from '../../errors.ts';
+import { FIRST_PART, applyOperation, isOperation } from './delta-operation.ts';
+import type { Operation } from './delta-operation.ts';
+import type { WireDelta, WireEnvelope } from './wire.ts';
+
+const MAX_DOCUMENTS = 16;
+
+/** What one frame did to one document. */
+export interface DocumentChange {
+  readonly document: WireEnvelope;
+  /**
+   * The text that the frame added to the end of the first part, when it did nothing else to the
+   * content; null: anything may have changed, read the document.
+   */
+  readonly appended: string | null;
+}
+
+/**
+ * The documents of a v1 stream, kept up to date frame by frame. A frame names a document (`c`), a
+ * path (`p`) and an operation (`o`); each of the three is carried over from the frame before when
+ * absent, independently of the others. Frames that make no sense are dropped, as a browser would.
+ */
+export class DeltaDocuments {
+  readonly #documents = new Map<number, unknown>();
+  #counter = 0;
+  #path = '';
+  #operation: Operation = 'add';
+
+  /** The change, or null when the frame changed nothing. Throws upstream_protocol_error past the caps. */
+  apply(frame: WireDelta): DocumentChange | null {
+    if (typeof frame.c === 'number' && Number.isSafeInteger(frame.c)) this.#counter = frame.c;
+    if (isSnapshotWithoutInstruction(frame)) return this.#install(frame.v);
+    if (typeof frame.p === 'string') this.#path = frame.p;
+    if (frame.o !== undefined) {
+      if (!isOperation(frame.o)) return null;
+      this.#operation = frame.o;
+    }
+    if (this.#path === '' && (this.#operation === 'add' || this.#operation === 'replace')) {
+      return this.#install(frame.v);
+    }
+    return this.#change(frame.v);
+  }
+
+  #install(root: unknown): DocumentChange | null {
+    if (!isRecord(root)) return null;
+    this.#documents.delete(this.#counter);
+    if (this.#documents.size >= MAX_DOCUMENTS) this.#forgetOldest();
+    this.#documents.set(this.#counter, root);
+    return { document: root, appended: null };
+  }
+
+  #change(value: unknown): DocumentChange | null {
+    const document = this.#documents.get(this.#counter);
+    if (!isRecord(document)) return null;
+    if (this.#operation !== 'patch') {
+      const changed = applyOperation(document, this.#operation, this.#path, value);
+      if (!changed) return null;
+      return { document, appended: appendedText(this.#operation, this.#path, value) };
+    }
+    return Array.isArray(value) ? this.#patch(document, value) : null;
+  }
+
+  #patch(document: WireEnvelope, items: readonly unknown[]): DocumentChange {
+    let appended: string | null = '';
+    let path = '';
+    let operation: unknown = 'replace';
+    for (const item of items) {
+      if (!isRecord(item)) continue;
+      const { p, o, v } = item as WireDelta;
+      if (typeof p === 'string') path = this.#path + p;
+      if (o !== undefined) operation = o;
+      if (!isOperation(operation) || operation === 'patch') continue;
+      if (!applyOperation(document, operation, path, v)) continue;
+      const text = appendedText(operation, path, v);
+      appended = appended === null || text === null ? null : appended + text;
+    }
+    return { document, appended };
+  }
+
+  #forgetOldest(): void {
+    const oldest = this.#documents.keys().next();
+    if (oldest.done === true)
+      throw new ChatError('upstream_protocol_error', 'Upstream opened too many messages.');
+    this.#documents.delete(oldest.value);
+  }
+}
+
+/** A new message without `p` and `o`: installed whatever was carried over, which could only be nonsense for it. */
+function isSnapshotWithoutInstruction(frame: WireDelta): boolean {
+  return frame.p === undefined && frame.o === undefined && isRecord(frame.v) && 'message' in frame.v;
+}
+
+/** '' when the content was not touched, null when it was touched in another way than by appending. */
+function appendedText(operation: Operation, path: string, value: unknown): string | null {
+  if (operation === 'append' && path === FIRST_PART && typeof value === 'string') return value;
+  const touchesContent = path === '' || path === '/message' || path.startsWith('/message/content');
+  return touchesContent ? null : '';
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

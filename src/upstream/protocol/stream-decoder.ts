@@ -1,0 +1,134 @@
+import { ChatError } from '../../errors.ts';
+import type { TurnEvent } from '../../conversation/events.ts';
+import type { SseEvent } from '../../sse/event-decoder.ts';
+import { AnswerReader } from './answer-reader.ts';
+import { DeltaDocuments } from './delta-documents.ts';
+import { toStreamRefusal } from './refusal.ts';
+import type { WireControl, WireDelta, WireEnvelope } from './wire.ts';
+
+const TERMINATOR = '[DONE]';
+/** UTF-16 units of v1 frames that one stream may bring: far beyond the longest answer. */
+const MAX_RETAINED = 64 * 1024 * 1024;
+
+/**
+ * The events of one upstream stream to the events of a turn. Each event says by its shape which
+ * encoding it speaks: whole messages (legacy), patches of messages (v1), or something beside them.
+ */
+export class StreamDecoder {
+  readonly #answer: AnswerReader;
+  readonly #documents = new DeltaDocuments();
+  #finished = false;
+  #retained = 0;
+
+  /** `askedIds`: ids of the messages that were sent, whose echo is not part of the answer. */
+  constructor(emit: (event: TurnEvent) => void, askedIds: ReadonlySet<string>) {
+    this.#answer = new AnswerReader(emit, askedIds);
+  }
+
+  /** True after turn-end was emitted: what follows is not looked at. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** True once upstream marked the answer as complete, though the stream is still open. */
+  get complete(): boolean {
+    return this.#finished || this.#answer.endReason !== null;
+  }
+
+  /** Throws a ChatError for an error event or an event that cannot be read. */
+  push(event: SseEvent): void {
+    if (this.#finished) return;
+    if (event.data === TERMINATOR) {
+      this.#finish();
+      return;
+    }
+    for (const value of parse(event.data)) {
+      if (typeof value !== 'object' || value === null || Array.isArray(value) || this.#finished) continue;
+      this.#countRetained(event.data.length, value);
+      this.#pushObject(value);
+    }
+  }
+
+  /** The bytes ended. Throws upstream_protocol_error unless the answer is complete. */
+  end(): void {
+    if (this.#finished) return;
+    if (this.#answer.endReason === null) {
+      throw new ChatError(
+        'upstream_protocol_error',
+        'Upstream cut the answer off before it was complete. Ask again.',
+      );
+    }
+    this.#finish();
+  }
+
+  /** Patches add up in memory, so what they may bring is capped; whole messages replace each other. */
+  #countRetained(length: number, value: object): void {
+    if (!('v' in value)) return;
+    this.#retained += length;
+    if (this.#retained > MAX_RETAINED) {
+      throw new ChatError('upstream_protocol_error', 'Upstream sent more than a chat can hold.');
+    }
+  }
+
+  #pushObject(value: WireEnvelope & WireControl & WireDelta): void {
+    if (isProblem(value.error)) throw refusalOf(value);
+    if ('v' in value) this.#pushDelta(value);
+    else if ('message' in value) this.#answer.read(value, null);
+    else this.#pushControl(value);
+  }
+
+  #pushDelta(frame: WireDelta): void {
+    const change = this.#documents.apply(frame);
+    if (change === null) return;
+    if (isProblem(change.document.error)) throw refusalOf(change.document);
+    this.#answer.read(change.document, change.appended);
+  }
+
+  #pushControl(control: WireControl): void {
+    if (typeof control.detail === 'string') throw toStreamRefusal(control.detail);
+    if (control.moderation_response?.blocked === true) {
+      this.#answer.block();
+      this.#finish();
+    }
+  }
+
+  #finish(): void {
+    if (!this.#answer.hasText && this.#answer.endReason !== 'content_filter') {
+      throw new ChatError(
+        'upstream_protocol_error',
+        'Upstream ended the stream without an answer. Ask again.',
+      );
+    }
+    this.#finished = true;
+    this.#answer.finish();
+  }
+}
+
+/** One value, or one a line: some relays drop the blank line between events. */
+function parse(data: string): unknown[] {
+  try {
+    return [JSON.parse(data)];
+  } catch (cause) {
+    const lines = data.split('\n');
+    if (lines.length > 1) return lines.filter((line) => line !== TERMINATOR).flatMap(parse);
+    throw new ChatError('upstream_protocol_error', 'Upstream sent an event that cannot be read.', { cause });
+  }
+}
+
+function isProblem(error: unknown): boolean {
+  return error !== undefined && error !== null && error !== false && error !== '';
+}
+
+/** The error may be a text, or an object with a message and a code. */
+function refusalOf(envelope: WireEnvelope): ChatError {
+  const { error, error_code: code } = envelope;
+  if (typeof error === 'object' && error !== null) {
+    const detail = error as { message?: unknown; code?: unknown };
+    return toStreamRefusal(textOf(detail.message) ?? '', textOf(detail.code ?? code));
+  }
+  return toStreamRefusal(typeof error === 'string' ? error : '', textOf(code));
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
