@@ -1,0 +1,343 @@
+import t from 'tap';
+import { ChatError } from '../../src/errors.ts';
+import type { TurnEvent } from '../../src/conversation/events.ts';
+import type { Caller, Turn } from '../../src/conversation/turn.ts';
+import { createComplete } from '../../src/chat/complete.ts';
+import type { CompletePolicy } from '../../src/chat/complete.ts';
+import { retryDelayMs } from '../../src/chat/retry.ts';
+import type { ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/ports.ts';
+
+const caller: Caller = { token: null, accountId: null };
+const turn: Turn = {
+  model: { slug: 'auto', gizmoId: null },
+  messages: [{ id: 'u-1', role: 'user', text: 'hi' }],
+  keepHistory: false,
+  conversationId: null,
+  parentMessageId: null,
+};
+
+const say = (text: string, done = false): string =>
+  `data: ${JSON.stringify({
+    message: {
+      id: 'a-1',
+      author: { role: 'assistant' },
+      content: { content_type: 'text', parts: [text] },
+      status: done ? 'finished_successfully' : 'in_progress',
+      end_turn: done ? true : null,
+      recipient: 'all',
+    },
+    conversation_id: 'c-1',
+  })}\n\n`;
+const DONE = 'data: [DONE]\n\n';
+
+/** What upstream does in one attempt. */
+type Act = (reader: StreamReader, log: string[]) => void;
+
+const answer =
+  (...chunks: string[]): Act =>
+  (reader) =>
+    queueMicrotask(() => {
+      reader.onOpen();
+      for (const chunk of chunks) reader.onBytes(Buffer.from(chunk));
+      reader.onEnd();
+    });
+const refuse =
+  (code: ConstructorParameters<typeof ChatError>[0], details = {}): Act =>
+  (reader) =>
+    queueMicrotask(() => reader.onFailure(new ChatError(code, 'no', details)));
+const whole = answer(say('Hel'), say('Hello', true), DONE);
+
+function world(acts: Act[], given: { hasOtherAccount?: boolean; clear?: ChatPorts['clear'] } = {}) {
+  const log: string[] = [];
+  let leases = 0;
+  const ports: ChatPorts = {
+    lease: () => {
+      leases += 1;
+      log.push('lease');
+      const session = { origin: 'http://x', caller, deviceId: String(leases), exit: '' };
+      return Promise.resolve({
+        session,
+        hasOtherAccount: given.hasOtherAccount ?? false,
+        release: (failure) => void log.push(`release ${failure?.code ?? 'ok'}`),
+      });
+    },
+    clear:
+      given.clear ?? (() => Promise.resolve({ requirementsToken: 'r', proofToken: null, arkoseToken: null })),
+    converse: (_session, _turn, _clearance, reader) => {
+      const act = acts.shift();
+      if (act === undefined) throw new Error('one attempt too many');
+      act(reader, log);
+      return {
+        pause: () => void log.push('pause'),
+        resume: () => void log.push('resume'),
+        abort: () => void log.push('abort'),
+      };
+    },
+  };
+  return { ports, log };
+}
+
+class ListSink implements TurnSink {
+  committed = false;
+  satisfied = false;
+  readonly events: TurnEvent[] = [];
+  accept = true;
+  drained: () => void = () => {};
+  enoughAfter = Infinity;
+  accepted(): void {}
+  write(event: TurnEvent): boolean {
+    this.events.push(event);
+    this.committed = true;
+    if (event.type === 'text-delta') this.enoughAfter -= 1;
+    this.satisfied = this.enoughAfter <= 0;
+    return this.accept;
+  }
+  onDrain(listener: () => void): void {
+    this.drained = listener;
+  }
+  get text(): string {
+    return this.events.map((event) => (event.type === 'text-delta' ? event.text : '')).join('');
+  }
+}
+
+const policy = (given: Partial<CompletePolicy['deadlines']> = {}, retryTimes = 3): CompletePolicy => ({
+  retryTimes,
+  deadlines: { firstTokenMs: 5000, idleMs: 5000, totalMs: 5000, ...given },
+  random: () => 0,
+});
+const newTrace = (): Trace => ({
+  startedAt: Date.now(),
+  attempts: 0,
+  leasedMs: null,
+  clearedMs: null,
+  openedMs: null,
+  firstTextMs: null,
+});
+
+async function run(
+  acts: Act[],
+  given: Parameters<typeof world>[1] & { policy?: CompletePolicy; sink?: ListSink } = {},
+) {
+  const { ports, log } = world(acts, given);
+  const sink = given.sink ?? new ListSink();
+  const trace = newTrace();
+  const error: unknown = await createComplete(ports, given.policy ?? policy())(
+    turn,
+    caller,
+    sink,
+    new AbortController().signal,
+    trace,
+  ).then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  return { error, log, sink, trace };
+}
+
+t.test('a whole answer arrives in order and everything is given back', async (t) => {
+  const { error, log, sink, trace } = await run([whole]);
+  t.equal(error, null);
+  t.strictSame(
+    sink.events.map((event) => event.type),
+    ['turn-start', 'text-delta', 'text-delta', 'turn-end'],
+  );
+  t.strictSame(log, ['lease', 'release ok'], 'not aborted: after [DONE] the connection can be used again');
+  t.match(trace, { attempts: 1, leasedMs: Number, clearedMs: Number, openedMs: Number, firstTextMs: Number });
+});
+
+t.test('before the first byte a failure that another attempt may cure is tried again', async (t) => {
+  const { error, log, sink } = await run([
+    refuse('upstream_error'),
+    answer(DONE),
+    refuse('upstream_unreachable'),
+    whole,
+  ]);
+  t.equal(error, null);
+  t.equal(sink.text, 'Hello');
+  t.strictSame(
+    log.filter((line) => line !== 'abort'),
+    [
+      'lease',
+      'release upstream_error',
+      'lease',
+      'release upstream_protocol_error',
+      'lease',
+      'release upstream_unreachable',
+      'lease',
+      'release ok',
+    ],
+  );
+});
+
+t.test('RETRY_TIMES further attempts, then the last failure', async (t) => {
+  const acts = [refuse('upstream_error'), refuse('upstream_error'), refuse('upstream_challenge'), whole];
+  const { error, trace } = await run(acts, { policy: policy({}, 2) });
+  t.match(error, { code: 'upstream_challenge' });
+  t.equal(trace.attempts, 3);
+});
+
+t.test('nothing is retried after the first byte', async (t) => {
+  const { error, log, sink } = await run([answer(say('Hel')), whole]);
+  t.match(error, { code: 'upstream_protocol_error' });
+  t.equal(sink.text, 'Hel');
+  t.equal(log.filter((line) => line === 'lease').length, 1);
+});
+
+t.test("the request's own fault is never retried, nor an account's where there is no other", async (t) => {
+  for (const code of [
+    'context_length_exceeded',
+    'model_not_found',
+    'conversation_not_found',
+    'account_unauthorized',
+    'rate_limit_exceeded',
+  ] as const) {
+    const { error, trace } = await run([refuse(code), whole]);
+    t.match(error, { code });
+    t.equal(trace.attempts, 1, code);
+  }
+  const { error, trace } = await run([refuse('rate_limit_exceeded', { retryAfterS: 900 }), whole], {
+    hasOtherAccount: true,
+  });
+  t.equal(error, null);
+  t.equal(trace.attempts, 2);
+});
+
+t.test("upstream's own waiting time is honoured or handed on", (t) => {
+  const busy = (retryAfterS: number): ChatError => new ChatError('upstream_error', 'busy', { retryAfterS });
+  t.equal(
+    retryDelayMs(busy(1), 1, 3, false, () => 0),
+    1000,
+  );
+  t.equal(
+    retryDelayMs(busy(60), 1, 3, false, () => 0),
+    null,
+  );
+  const plain = new ChatError('upstream_error', 'x');
+  const delays = [1, 2, 3, 4, 5, 6].map((attempt) => retryDelayMs(plain, attempt, 9, false, () => 0.999));
+  t.ok(
+    delays.every(
+      (delay, at) => delay !== null && delay <= 2000 && (at === 0 || delay >= (delays[at - 1] as number)),
+    ),
+  );
+  t.equal(
+    retryDelayMs(plain, 5, 9, false, () => 0),
+    0,
+    'full jitter',
+  );
+  t.end();
+});
+
+t.test('a sink that is full pauses upstream until it drains', async (t) => {
+  const sink = new ListSink();
+  sink.accept = false;
+  let reader: StreamReader | null = null;
+  const { ports, log } = world([(given) => void (reader = given)]);
+  const running = createComplete(ports, policy())(
+    turn,
+    caller,
+    sink,
+    new AbortController().signal,
+    newTrace(),
+  );
+  await new Promise(setImmediate);
+  const upstream = reader as unknown as StreamReader;
+  upstream.onOpen();
+  upstream.onBytes(Buffer.from(say('one')));
+  t.strictSame(log, ['lease', 'pause']);
+  sink.accept = true;
+  sink.drained();
+  t.strictSame(log, ['lease', 'pause', 'resume']);
+  upstream.onBytes(Buffer.from(say('one two', true) + DONE));
+  upstream.onEnd();
+  await running;
+  t.equal(sink.text, 'one two');
+});
+
+t.test('a sink that has enough closes upstream', async (t) => {
+  const sink = new ListSink();
+  sink.enoughAfter = 1;
+  const { error, log } = await run([answer(say('one'), say('one two'), say('one two three', true), DONE)], {
+    sink,
+  });
+  t.equal(error, null);
+  t.equal(sink.text, 'one');
+  t.strictSame(log, ['lease', 'abort', 'release ok']);
+});
+
+t.test(
+  'the client leaves in each phase: upstream is closed, the lease returned, nothing retried',
+  async (t) => {
+    const never = (): Promise<never> => new Promise(() => {});
+    const gone = new Error('client gone');
+    const silent: Act = () => {};
+    const streaming: Act = (reader) => queueMicrotask(() => reader.onBytes(Buffer.from(say('Hel'))));
+    const untilAbort = (_session: unknown, signal: AbortSignal): Promise<never> =>
+      new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(signal.reason as Error)),
+      );
+    const phases: Record<string, { acts: Act[]; clear?: ChatPorts['clear']; closes: boolean }> = {
+      'proof running': { acts: [], clear: untilAbort, closes: false },
+      'waiting for headers': { acts: [silent], closes: true },
+      streaming: { acts: [streaming], closes: true },
+      'waiting to retry': { acts: [refuse('upstream_error', { retryAfterS: 2 })], closes: true },
+    };
+    for (const [name, { acts, clear, closes }] of Object.entries(phases)) {
+      const { ports, log } = world(acts, clear === undefined ? {} : { clear });
+      const client = new AbortController();
+      const running = createComplete(ports, policy())(
+        turn,
+        caller,
+        new ListSink(),
+        client.signal,
+        newTrace(),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      client.abort(gone);
+      t.equal(await Promise.race([running.catch((reason: unknown) => reason), never()]), gone, name);
+      t.equal(log.includes('abort'), closes, name);
+      t.equal(log.filter((line) => line.startsWith('release')).length, 1, name);
+    }
+  },
+);
+
+t.test('each deadline has its own name', async (t) => {
+  const silent: Act = (reader) => queueMicrotask(() => reader.onOpen());
+  const stalls: Act = (reader) => queueMicrotask(() => reader.onBytes(Buffer.from(say('Hel'))));
+  const drips: Act = (reader, log) => {
+    const timer = setInterval(() => {
+      if (log.includes('abort')) clearInterval(timer);
+      else reader.onBytes(Buffer.from(': ping\n\n'));
+    }, 5);
+  };
+  const stallsThenPings: Act = (reader, log) => {
+    stalls(reader, log);
+    drips(reader, log);
+  };
+  const first = await run([silent], { policy: policy({ firstTokenMs: 40 }) });
+  t.match(first.error, { code: 'upstream_timeout', message: /FIRST_TOKEN_TIMEOUT_MS/ });
+  t.ok(first.log.includes('abort'));
+  const pinged = await run([drips], { policy: policy({ firstTokenMs: 40 }) });
+  t.match(pinged.error, { message: /FIRST_TOKEN_TIMEOUT_MS/ }, 'pings are no tokens');
+  t.match((await run([stalls], { policy: policy({ idleMs: 40 }) })).error, { message: /IDLE_TIMEOUT_MS/ });
+  t.match((await run([stallsThenPings], { policy: policy({ totalMs: 60 }) })).error, {
+    message: /TOTAL_TIMEOUT_MS/,
+  });
+});
+
+t.test('a complete answer whose stream stays open is delivered all the same', async (t) => {
+  const hangs: Act = (reader) => queueMicrotask(() => reader.onBytes(Buffer.from(say('Hello', true))));
+  const { error, sink, log } = await run([hangs]);
+  t.equal(error, null);
+  t.match(sink.events.at(-1), { type: 'turn-end', reason: 'stop' });
+  t.ok(log.includes('release ok'));
+});
+
+t.test(
+  'an adapter that throws what nobody foresaw gives internal_error, and the lease comes back',
+  async (t) => {
+    const clear = (): Promise<never> => Promise.reject(new TypeError('boom'));
+    const { error, log } = await run([], { clear });
+    t.match(error, { code: 'internal_error' });
+    t.strictSame(log, ['lease', 'release internal_error']);
+  },
+);
