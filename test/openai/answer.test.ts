@@ -8,6 +8,7 @@ import t from 'tap';
 import { AnswerCutter, type AnswerLimits } from '../../src/openai/answer-cutter.ts';
 import type { Encoding } from '../../src/openai/models.ts';
 import { MAX_SEGMENT_CHARS, segmentLength } from '../../src/openai/segments.ts';
+import type { Tokenizer } from '../../src/openai/tokenizer.ts';
 import { countTokens } from '../../src/openai/usage.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
 
@@ -175,18 +176,20 @@ t.test('a run without boundaries stays bounded in memory and the same for any sp
 t.test('a forced cut keeps pairs whole', (t) => {
   t.equal(segmentLength('!' + '😀'.repeat(MAX_SEGMENT_CHARS)), MAX_SEGMENT_CHARS - 1);
   t.equal(segmentLength('😀'.repeat(MAX_SEGMENT_CHARS)), MAX_SEGMENT_CHARS);
+  const letterAcrossTheEdge = 'x ' + 'y'.repeat(MAX_SEGMENT_CHARS - 2) + '𝐀';
+  t.equal(segmentLength(letterAcrossTheEdge), 1, 'half a letter is not taken for a symbol');
   t.end();
 });
 
 t.test('the tokenizer never sees more than a segment, and answers as to the prompt count', (t) => {
   let longest = 0;
-  const { count, tokenSizes } = tokenizers.o200k_base;
-  const watched = {
-    count: (text: string): number => {
+  const tokenizer = tokenizers.o200k_base;
+  const watched: Tokenizer = {
+    count: (text) => {
       longest = Math.max(longest, text.length);
-      return count(text);
+      return tokenizer.count(text);
     },
-    tokenSizes,
+    tokenSizes: (text) => tokenizer.tokenSizes(text),
   };
   const text = 'x'.repeat(100_000) + 'one two three'.repeat(5000);
   const { outcome } = run({ stop: [], tokens: { tokenizer: watched, max: null } }, [text]);
