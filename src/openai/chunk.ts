@@ -1,0 +1,68 @@
+import type { EndReason } from '../conversation/events.ts';
+import type { Usage } from './usage.ts';
+
+export interface AnswerHead {
+  /** From `createCompletionId`. */
+  readonly id: string;
+  /** Unix seconds. */
+  readonly created: number;
+  readonly model: string;
+}
+
+/** The backend's names of a kept answer, with which a client continues it. */
+export interface HistoryIds {
+  readonly conversationId: string | null;
+  readonly messageId: string | null;
+}
+
+/**
+ * Encodes the chunks of one stream as JSON, in the field order of the real API. What does not
+ * change within the stream is encoded once; a text chunk costs one escape and some joins.
+ */
+export class ChunkEncoder {
+  readonly #head: string;
+  /** `"usage":null` stands in every chunk but the last when usage was asked for. */
+  readonly #plainTail: string;
+  /** By choice; each choice is a conversation of its own. */
+  readonly #history: string[] = [];
+
+  constructor(head: AnswerHead, includeUsage: boolean) {
+    this.#head =
+      `{"id":${JSON.stringify(head.id)},"object":"chat.completion.chunk","created":${head.created},` +
+      `"model":${JSON.stringify(head.model)},"system_fingerprint":null,"choices":[`;
+    this.#plainTail = includeUsage ? ',"usage":null' : '';
+  }
+
+  /** From now on the chunks of the choice carry these ids. For chats that are kept. */
+  keep(index: number, ids: HistoryIds): void {
+    this.#history[index] =
+      (ids.conversationId === null ? '' : `,"conversation_id":${JSON.stringify(ids.conversationId)}`) +
+      (ids.messageId === null ? '' : `,"message_id":${JSON.stringify(ids.messageId)}`);
+  }
+
+  /** Opens the choice. */
+  role(index: number): string {
+    return this.#chunk(index, '{"role":"assistant","content":"","refusal":null}', 'null');
+  }
+
+  text(index: number, text: string): string {
+    return this.#chunk(index, `{"content":${JSON.stringify(text)}}`, 'null');
+  }
+
+  /** Closes the choice. */
+  finish(index: number, reason: EndReason): string {
+    return this.#chunk(index, '{}', `"${reason}"`);
+  }
+
+  /** Follows the last choice's end; only for clients that asked for usage. */
+  usage(usage: Usage): string {
+    return `${this.#head}],"usage":${JSON.stringify(usage)}${this.#history[0] ?? ''}}`;
+  }
+
+  #chunk(index: number, delta: string, reason: string): string {
+    return (
+      `${this.#head}{"index":${index},"delta":${delta},"logprobs":null,"finish_reason":${reason}}]` +
+      `${this.#plainTail}${this.#history[index] ?? ''}}`
+    );
+  }
+}

@@ -1,0 +1,162 @@
+import { ChatCompletionStream } from 'openai/lib/ChatCompletionStream';
+import t from 'tap';
+import { ChunkEncoder } from '../../src/openai/chunk.ts';
+import { createCompletionId } from '../../src/openai/completion-id.ts';
+import { toCompletion } from '../../src/openai/completion.ts';
+import { findModel, listModels, resolveModel } from '../../src/openai/models.ts';
+import { countPromptTokens, toUsage } from '../../src/openai/usage.ts';
+import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
+
+const HEAD = { id: 'chatcmpl-abc', created: 1715367049, model: 'gpt-4o-2024-05-13' };
+const NO_IDS = { conversationId: null, messageId: null };
+
+/** The bodies below are written out as the real API sends them: same fields, same order. */
+const BASE =
+  '{"id":"chatcmpl-abc","object":"chat.completion.chunk","created":1715367049,"model":"gpt-4o-2024-05-13",' +
+  '"system_fingerprint":null,';
+const USAGE =
+  '{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21,' +
+  '"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},' +
+  '"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,' +
+  '"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}';
+
+t.test('the chunks of a stream', (t) => {
+  const chunks = new ChunkEncoder(HEAD, false);
+  t.equal(
+    chunks.role(0),
+    `${BASE}"choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}]}`,
+  );
+  t.equal(
+    chunks.text(1, 'say "hi"\n\u2028'),
+    `${BASE}"choices":[{"index":1,"delta":{"content":"say \\"hi\\"\\n\u2028"},"logprobs":null,"finish_reason":null}]}`,
+  );
+  t.equal(
+    chunks.finish(0, 'length'),
+    `${BASE}"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}]}`,
+  );
+  t.end();
+});
+
+t.test('usage: null in every chunk, then in one of its own', (t) => {
+  const chunks = new ChunkEncoder(HEAD, true);
+  for (const chunk of [chunks.role(0), chunks.text(0, 'a'), chunks.finish(0, 'stop')]) {
+    t.ok(chunk.endsWith('}],"usage":null}'), chunk);
+  }
+  t.equal(chunks.usage(toUsage(9, 12)), `${BASE}"choices":[],"usage":${USAGE}}`);
+  t.end();
+});
+
+t.test('ids of a kept chat stand in the chunks of their choice', (t) => {
+  const chunks = new ChunkEncoder(HEAD, true);
+  chunks.keep(0, { conversationId: 'c"0', messageId: 'm0' });
+  chunks.keep(1, { conversationId: 'c1', messageId: null });
+  t.match(JSON.parse(chunks.text(0, 'a')), { conversation_id: 'c"0', message_id: 'm0', usage: null });
+  t.match(JSON.parse(chunks.text(1, 'a')), { conversation_id: 'c1', message_id: undefined });
+  t.match(JSON.parse(chunks.text(2, 'a')), { conversation_id: undefined });
+  t.match(JSON.parse(chunks.usage(toUsage(1, 1))), { conversation_id: 'c"0', choices: [] });
+  chunks.keep(0, NO_IDS);
+  t.match(JSON.parse(chunks.finish(0, 'stop')), { conversation_id: undefined });
+  t.end();
+});
+
+t.test("the SDK's stream helper puts the chunks together", async (t) => {
+  const chunks = new ChunkEncoder(HEAD, true);
+  const both = [
+    chunks.role(0),
+    chunks.role(1),
+    chunks.text(0, 'Hel'),
+    chunks.text(1, 'Hi'),
+    chunks.text(0, 'lo'),
+  ];
+  const ends = [chunks.finish(1, 'stop'), chunks.finish(0, 'length'), chunks.usage(toUsage(9, 12))];
+  const body = new Blob([...both, ...ends].map((line) => `${line}\n`)).stream();
+  const answer = await ChatCompletionStream.fromReadableStream(body).finalChatCompletion();
+  t.match(answer, {
+    ...HEAD,
+    object: 'chat.completion',
+    choices: [
+      { index: 0, message: { role: 'assistant', content: 'Hello', refusal: null }, finish_reason: 'length' },
+      { index: 1, message: { role: 'assistant', content: 'Hi', refusal: null }, finish_reason: 'stop' },
+    ],
+    usage: { total_tokens: 21 },
+  });
+});
+
+t.test('an answer in one body', (t) => {
+  const choices = [
+    { text: 'Hi', reason: 'stop' as const },
+    { text: '', reason: 'length' as const },
+  ];
+  const body = toCompletion(HEAD, choices, toUsage(9, 12), null);
+  const choice = (index: number, content: string, reason: string): string =>
+    `{"index":${index},"message":{"role":"assistant","content":"${content}","refusal":null},` +
+    `"logprobs":null,"finish_reason":"${reason}"}`;
+  t.equal(
+    JSON.stringify(body),
+    '{"id":"chatcmpl-abc","object":"chat.completion","created":1715367049,"model":"gpt-4o-2024-05-13",' +
+      `"choices":[${choice(0, 'Hi', 'stop')},${choice(1, '', 'length')}],"usage":${USAGE},"system_fingerprint":null}`,
+  );
+  const kept = toCompletion(HEAD, choices, toUsage(1, 1), { conversationId: 'c', messageId: 'm' });
+  t.match(kept, { conversation_id: 'c', message_id: 'm' });
+  t.notOk('message_id' in toCompletion(HEAD, choices, toUsage(1, 1), NO_IDS));
+  t.end();
+});
+
+t.test('ids look like the real ones and differ', (t) => {
+  const ids = new Set(Array.from({ length: 1000 }, () => createCompletionId(Math.random)));
+  t.equal(ids.size, 1000);
+  for (const id of ids) if (!/^chatcmpl-[A-Za-z0-9]{29}$/.test(id)) t.fail(id);
+  t.equal(createCompletionId(() => 0.999999999).length, 38);
+  t.end();
+});
+
+t.test('model names, by the rule of the first match', (t) => {
+  const free = 'text-davinci-002-render-sha';
+  const cases: [string, string, string | null, string, string][] = [
+    ['gpt-3.5-turbo', free, null, 'gpt-3.5-turbo-0125', 'cl100k_base'],
+    ['gpt-3.5-turbo-16k', free, null, 'gpt-3.5-turbo-16k-0613', 'cl100k_base'],
+    ['gpt-4', 'gpt-4', null, 'gpt-4-0613', 'cl100k_base'],
+    ['gpt-4-turbo', 'gpt-4', null, 'gpt-4-turbo-2024-04-09', 'cl100k_base'],
+    ['gpt-4-mobile', 'gpt-4-mobile', null, 'gpt-4-mobile', 'cl100k_base'],
+    ['gpt-4o', 'gpt-4o', null, 'gpt-4o-2024-05-13', 'o200k_base'],
+    ['chatgpt-4o-latest', 'gpt-4o', null, 'chatgpt-4o-latest', 'o200k_base'],
+    ['gpt-4o-mini', 'gpt-4o-mini', null, 'gpt-4o-mini-2024-07-18', 'o200k_base'],
+    ['gpt-4.1', 'gpt-4', null, 'gpt-4.1', 'o200k_base'],
+    ['gpt-4-gizmo-g-abc123', 'gpt-4o', 'g-abc123', 'gpt-4-gizmo-g-abc123', 'o200k_base'],
+    ['gpt-4-gizmo-', 'gpt-4o', null, 'gpt-4-gizmo-', 'o200k_base'],
+    ['auto', 'auto', null, 'auto', 'o200k_base'],
+    ['claude-3-opus', free, null, 'claude-3-opus', 'o200k_base'],
+    ['__proto__', free, null, '__proto__', 'o200k_base'],
+  ];
+  for (const [name, slug, gizmoId, responseModel, encoding] of cases) {
+    t.same(resolveModel(name), { slug, gizmoId, responseModel, encoding }, name);
+  }
+  t.end();
+});
+
+t.test('the list of models, and each of them alone', (t) => {
+  const list = listModels();
+  t.equal(list.object, 'list');
+  for (const card of list.data) {
+    t.same(Object.keys(card), ['id', 'object', 'created', 'owned_by']);
+    t.ok(Number.isInteger(card.created));
+    t.equal(findModel(card.id), card);
+  }
+  t.equal(findModel('nonsense'), null);
+  t.equal(findModel('constructor'), null);
+  t.end();
+});
+
+t.test("prompt tokens by OpenAI's rule", async (t) => {
+  const tokenizer = await loadTokenizer('cl100k_base');
+  t.equal(countPromptTokens([{ role: 'user', text: 'hello world' }], tokenizer), 9);
+  const dialogue = [
+    {
+      role: 'system' as const,
+      text: 'You are a helpful, pattern-following assistant that translates corporate jargon into plain English.',
+    },
+    { role: 'user' as const, text: 'hello world' },
+  ];
+  t.equal(countPromptTokens(dialogue, tokenizer), 9 + 4 + tokenizer.count(dialogue[0]?.text ?? ''));
+  t.equal(countPromptTokens([{ role: 'user', text: '<|im_start|>' }], tokenizer), 13);
+});
