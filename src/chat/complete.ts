@@ -89,7 +89,6 @@ async function attempt(
     const clearance = await ports.clear(lease.session, signal);
     trace.clearedMs = Date.now() - trace.startedAt;
     await pump((reader) => ports.converse(lease.session, turn, clearance, reader), sink, signal, {
-      askedIds: new Set(turn.messages.map((message) => message.id)),
       deadlines: policy.deadlines,
       trace,
     });

@@ -41,6 +41,8 @@ export interface StreamReader {
 
 /** The other direction of the same stream. All idempotent; after `abort` the reader hears nothing more. */
 export interface StreamControl {
+  /** Ids under which the question's messages were sent: upstream may echo them. */
+  readonly askedIds: readonly string[];
   pause(): void;
   resume(): void;
   abort(): void;

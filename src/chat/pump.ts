@@ -14,7 +14,6 @@ const TAIL_MS = 2000;
 const LINGER_MS = 1000;
 
 export interface PumpOptions {
-  readonly askedIds: ReadonlySet<string>;
   readonly deadlines: Deadlines;
   readonly trace: Trace;
 }
@@ -50,6 +49,7 @@ class Pump implements StreamReader {
   readonly #events: EventDecoder;
   readonly #decoder: StreamDecoder;
   readonly #firstToken: Deadline;
+  readonly #askedIds = new Set<string>();
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
   #idle: Deadline | null = null;
   #tail: Deadline | null = null;
@@ -70,7 +70,7 @@ class Pump implements StreamReader {
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#decoder = new StreamDecoder((event) => this.#write(event), options.askedIds);
+    this.#decoder = new StreamDecoder((event) => this.#write(event), this.#askedIds);
     this.#events = new EventDecoder((event) => this.#decoder.push(event), MAX_EVENT_BYTES);
     this.#lines = new LineDecoder((line) => this.#events.pushLine(line), MAX_EVENT_BYTES);
     const { firstTokenMs } = options.deadlines;
@@ -88,6 +88,7 @@ class Pump implements StreamReader {
     this.#sink.onDrain(() => this.#resume());
     const control = open(this);
     this.#control = control;
+    for (const id of control.askedIds) this.#askedIds.add(id);
     if (this.#settled) control.abort();
   }
 

@@ -8,8 +8,6 @@ export interface Caller {
 export type Role = 'system' | 'user' | 'assistant' | 'tool';
 
 export interface TurnMessage {
-  /** A uuid, under which the backend knows the message and may echo it. */
-  readonly id: string;
   readonly role: Role;
   readonly text: string;
 }

@@ -26,6 +26,16 @@ export function segmentLength(text: string): number {
   return lastBoundary(window) || longestPart(text);
 }
 
+/** A complete text in parts that can be counted one by one. */
+export function* segmentsOf(text: string): Generator<string> {
+  let rest = text;
+  for (let length = segmentLength(rest); length > 0; length = segmentLength(rest)) {
+    yield rest.slice(0, length);
+    rest = rest.slice(length);
+  }
+  if (rest !== '') yield rest;
+}
+
 function lastBoundary(text: string): number {
   return UP_TO_LAST_BOUNDARY.exec(text)?.[0].length ?? 0;
 }

@@ -1,5 +1,5 @@
 import type { TurnMessage } from '../conversation/turn.ts';
-import { segmentLength } from './segments.ts';
+import { segmentsOf } from './segments.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** OpenAI's rule: each message is framed by three tokens, and three more open the answer. */
@@ -36,21 +36,29 @@ export function toUsage(promptTokens: number, completionTokens: number): Usage {
   };
 }
 
-export function countPromptTokens(messages: readonly TurnMessage[], tokenizer: Tokenizer): number {
+/** Characters counted in one go, some milliseconds' worth: others want the thread too. */
+const CHARS_PER_TURN = 16 * 1024;
+
+/**
+ * The tokens of the question. Prompts may be megabytes long, so `breathe` is awaited again and again
+ * to let other work run; when it rejects, so does the count.
+ */
+export async function countPromptTokens(
+  messages: readonly TurnMessage[],
+  tokenizer: Tokenizer,
+  breathe: () => Promise<void>,
+): Promise<number> {
   let tokens = TOKENS_PER_ANSWER;
+  let charsInTurn = 0;
   for (const { role, text } of messages) {
-    tokens += TOKENS_PER_MESSAGE + tokenizer.count(role) + countTokens(text, tokenizer);
+    tokens += TOKENS_PER_MESSAGE + tokenizer.count(role);
+    for (const segment of segmentsOf(text)) {
+      tokens += tokenizer.count(segment);
+      charsInTurn += segment.length;
+      if (charsInTurn < CHARS_PER_TURN) continue;
+      charsInTurn = 0;
+      await breathe();
+    }
   }
   return tokens;
-}
-
-/** Counts a text of any length in time that grows with its length only. */
-export function countTokens(text: string, tokenizer: Tokenizer): number {
-  let tokens = 0;
-  let rest = text;
-  for (let length = segmentLength(rest); length > 0; length = segmentLength(rest)) {
-    tokens += tokenizer.count(rest.slice(0, length));
-    rest = rest.slice(length);
-  }
-  return tokens + tokenizer.count(rest);
 }

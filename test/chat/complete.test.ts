@@ -10,7 +10,7 @@ import type { ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/po
 const caller: Caller = { token: null, accountId: null };
 const turn: Turn = {
   model: { slug: 'auto', gizmoId: null },
-  messages: [{ id: 'u-1', role: 'user', text: 'hi' }],
+  messages: [{ role: 'user', text: 'hi' }],
   keepHistory: false,
   conversationId: null,
   parentMessageId: null,
@@ -68,6 +68,7 @@ function world(acts: Act[], given: { hasOtherAccount?: boolean; clear?: ChatPort
       if (act === undefined) throw new Error('one attempt too many');
       act(reader, log);
       return {
+        askedIds: ['u-1'],
         pause: () => void log.push('pause'),
         resume: () => void log.push('resume'),
         abort: () => void log.push('abort'),

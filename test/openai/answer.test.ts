@@ -7,9 +7,8 @@ import { encode as encodeO200k } from 'gpt-tokenizer/encoding/o200k_base';
 import t from 'tap';
 import { AnswerCutter, type AnswerLimits } from '../../src/openai/answer-cutter.ts';
 import type { Encoding } from '../../src/openai/models.ts';
-import { MAX_SEGMENT_CHARS, segmentLength } from '../../src/openai/segments.ts';
+import { MAX_SEGMENT_CHARS, segmentsOf, segmentLength } from '../../src/openai/segments.ts';
 import type { Tokenizer } from '../../src/openai/tokenizer.ts';
-import { countTokens } from '../../src/openai/usage.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
 
 const ENCODINGS: readonly Encoding[] = ['o200k_base', 'cl100k_base'];
@@ -265,6 +264,10 @@ t.test('without limits every delta passes as it is', (t) => {
   t.same(run({ stop: [], tokens: null }, ['a', 'b c', '', '日']).releases, ['a', 'b c', '', '日', '']);
   t.end();
 });
+
+function countTokens(text: string, tokenizer: Tokenizer): number {
+  return [...segmentsOf(text)].reduce((sum, segment) => sum + tokenizer.count(segment), 0);
+}
 
 t.test('known counts', async (t) => {
   const known: [string, number, number][] = [

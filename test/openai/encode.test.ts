@@ -149,7 +149,12 @@ t.test('the list of models, and each of them alone', (t) => {
 
 t.test("prompt tokens by OpenAI's rule", async (t) => {
   const tokenizer = await loadTokenizer('cl100k_base');
-  t.equal(countPromptTokens([{ role: 'user', text: 'hello world' }], tokenizer), 9);
+  let breaths = 0;
+  const breathe = (): Promise<void> => {
+    breaths += 1;
+    return breaths > 3 ? Promise.reject(new Error('nobody waits any more')) : Promise.resolve();
+  };
+  t.equal(await countPromptTokens([{ role: 'user', text: 'hello world' }], tokenizer, breathe), 9);
   const dialogue = [
     {
       role: 'system' as const,
@@ -157,6 +162,15 @@ t.test("prompt tokens by OpenAI's rule", async (t) => {
     },
     { role: 'user' as const, text: 'hello world' },
   ];
-  t.equal(countPromptTokens(dialogue, tokenizer), 9 + 4 + tokenizer.count(dialogue[0]?.text ?? ''));
-  t.equal(countPromptTokens([{ role: 'user', text: '<|im_start|>' }], tokenizer), 13);
+  t.equal(
+    await countPromptTokens(dialogue, tokenizer, breathe),
+    9 + 4 + tokenizer.count(dialogue[0]?.text ?? ''),
+  );
+  t.equal(await countPromptTokens([{ role: 'user', text: '<|im_start|>' }], tokenizer, breathe), 13);
+  t.equal(breaths, 0);
+  const long = 'word '.repeat(8000);
+  const counted = await countPromptTokens([{ role: 'user', text: long }], tokenizer, breathe);
+  t.equal(counted, 7 + tokenizer.count(long));
+  t.equal(breaths, 2, 'other work runs in between');
+  await t.rejects(countPromptTokens([{ role: 'user', text: long }], tokenizer, breathe), /nobody waits/);
 });
