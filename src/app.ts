@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { createDirectAccounts } from './accounts/direct.ts';
+import { createComplete } from './chat/complete.ts';
+import type { ChatPorts, Trace } from './chat/ports.ts';
+import type { Config } from './config.ts';
+import { ChatError } from './errors.ts';
+import { chatRoute } from './http/chat-route.ts';
+import { modelsRoutes } from './http/models-routes.ts';
+import type { Outcome } from './http/reply.ts';
+import { createServer } from './http/server.ts';
+import type { RequestRecord, Server } from './http/server.ts';
+import type { Log } from './log.ts';
+import { createExchange } from './outbound/exchange.ts';
+import { createExits } from './outbound/exits.ts';
+import type { Exits } from './outbound/exits.ts';
+import { createClearance } from './sentinel/clearance.ts';
+import { createProofPool } from './threads/pool.ts';
+import type { ProofPool } from './threads/pool.ts';
+import { loadTokenizer } from './tokens/tokenizer.ts';
+import { createUpstreamClient } from './upstream/client.ts';
+
+export interface App {
+  /** Rejects when the address cannot be had. */
+  listen(): Promise<{ readonly port: number }>;
+  /** Refuses new work, lets streams finish within DRAIN_TIMEOUT_MS, then closes everything. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Joins the rooms: settings to adapters, adapters to the spine, the spine to the edge. */
+export function createApp(config: Config, log: Log): App {
+  const exits = createExits({ proxies: config.proxyUrls, connectTimeoutMs: config.connectTimeoutMs });
+  const proofs = createProofPool({
+    threads: config.powThreads,
+    maxQueue: config.maxQueue,
+    queueTimeoutMs: config.queueTimeoutMs,
+    timeoutMs: config.powTimeoutMs,
+  });
+  const complete = createComplete(createPorts(config, exits, proofs), {
+    retryTimes: config.retryTimes,
+    deadlines: {
+      firstTokenMs: config.firstTokenTimeoutMs,
+      idleMs: config.idleTimeoutMs,
+      totalMs: config.totalTimeoutMs,
+    },
+    random: Math.random,
+  });
+  const onInternalError = (requestId: string, thrown: unknown): void =>
+    log.error('unforeseen failure', thrown, { requestId });
+  const server = createServer({
+    host: config.host,
+    port: config.port,
+    prefix: config.apiPrefix,
+    drainTimeoutMs: config.drainTimeoutMs,
+    routes: [
+      chatRoute({
+        complete,
+        loadTokenizer,
+        keys: config.authorization,
+        historyDisabled: config.historyDisabled,
+        maxBodyBytes: config.maxBodyBytes,
+        maxInflight: config.maxInflight,
+        slowClientTimeoutMs: config.slowClientTimeoutMs,
+        onInternalError,
+      }),
+      ...modelsRoutes(config.authorization),
+    ],
+    unreadyReasons: () => [],
+    onRequestEnd: (record) => log.logRequest(toLogRecord(record)),
+    onInternalError,
+  });
+  let closing: Promise<void> | null = null;
+  return {
+    async listen() {
+      const address = await server.listen();
+      // A vocabulary blocks the thread while it loads: better now than under somebody's stream.
+      void loadTokenizer('o200k_base').then(() => loadTokenizer('cl100k_base'));
+      return address;
+    },
+    close: () => (closing ??= closeAll(server, proofs, exits)),
+  };
+}
+
+function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts {
+  const profile = { userAgent: config.userAgent, authKey: config.authKey };
+  const newId = randomUUID;
+  const { lease } = createDirectAccounts({ origins: config.chatgptBaseUrls, pickExit: exits.pick, newId });
+  const { clear } = createClearance({
+    exchange: createExchange(exits),
+    profile,
+    pool: proofs,
+    arkoseServices: config.arkoseTokenUrls,
+    hardestDifficulty: config.powDifficulty,
+    conversationOnly: config.conversationOnly,
+    nowMs: Date.now,
+    random: Math.random,
+    newId,
+  });
+  const { converse } = createUpstreamClient({ exits, profile, newId });
+  return { lease, clear, converse };
+}
+
+async function closeAll(server: Server, proofs: ProofPool, exits: Exits): Promise<void> {
+  await server.drain();
+  await proofs.destroy();
+  await exits.destroy();
+}
