@@ -26,8 +26,8 @@ export function dispatch(
 ): void {
   const onThrown = (thrown: unknown): void => {
     const error = toChatError(thrown);
-    if (reply.closed) return;
-    if (error.code === 'internal_error') onInternalError(thrown);
+    // When the client has left, what its handler was waiting for rejects: no bug of ours.
+    if (error.code === 'internal_error' && !reply.signal.aborted) onInternalError(thrown);
     reply.fail(error);
   };
   try {

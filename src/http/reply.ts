@@ -124,6 +124,7 @@ export class Reply {
 
   /** The error as an answer, or, when the head is already out, the end of the connection. */
   fail(error: ChatError, headers: HeaderList = []): void {
+    if (this.closed) return;
     this.outcome = 'error';
     this.note({ code: error.code });
     if (this.#state === 'streaming') return this.cut('error');

@@ -4,9 +4,9 @@ import { Reply } from './reply.ts';
 import type { Outcome } from './reply.ts';
 import { takeSnapshot } from './request.ts';
 import { createRouter } from './router.ts';
-import type { Match, Route } from './router.ts';
+import type { Match, Route, Router } from './router.ts';
 import { loadUws } from './uws.ts';
-import type { HttpRequest, HttpResponse, ListenSocket } from './uws.ts';
+import type { HttpRequest, HttpResponse, ListenSocket, TemplatedApp, Uws } from './uws.ts';
 
 /** One finished request, for the log. */
 export interface RequestRecord {
@@ -55,100 +55,124 @@ export interface Server {
 const LAST_WORDS_MS = 250;
 
 export function createServer(options: ServerOptions): Server {
-  const { uws, nativeBuild } = loadUws();
-  const app = uws.App();
-  const inflight = new Set<Reply>();
-  let listenSocket: ListenSocket | null = null;
-  let draining: Promise<void> | null = null;
-  let destroyed = false;
-  let onIdle: (() => void) | null = null;
+  return new UwsServer(options);
+}
 
-  const reasons = (): readonly string[] => [...(draining ? ['draining'] : []), ...options.unreadyReasons()];
-  const route = createRouter([...healthRoutes(reasons), ...options.routes], options.prefix);
+class UwsServer implements Server {
+  readonly nativeBuild: string;
+  readonly #options: ServerOptions;
+  readonly #uws: Uws;
+  readonly #app: TemplatedApp;
+  readonly #route: Router;
+  readonly #inflight = new Set<Reply>();
+  #listenSocket: ListenSocket | null = null;
+  #draining: Promise<void> | null = null;
+  #destroyed = false;
+  #onIdle: (() => void) | null = null;
 
-  const accept = (res: HttpResponse, req: HttpRequest): void => {
-    const match = route(req.getMethod().toUpperCase(), req.getUrl());
+  constructor(options: ServerOptions) {
+    const { uws, nativeBuild } = loadUws();
+    this.nativeBuild = nativeBuild;
+    this.#options = options;
+    this.#uws = uws;
+    this.#route = createRouter(
+      [...healthRoutes(() => this.#unreadyReasons()), ...options.routes],
+      options.prefix,
+    );
+    this.#app = uws.App().any('/*', (res, req) => this.#onRequest(res, req));
+  }
+
+  get inflight(): number {
+    return this.#inflight.size;
+  }
+
+  listen(): Promise<{ readonly port: number }> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      // Without the option a second process on the same port would silently share its connections.
+      this.#app.listen(host, port, this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
+        if (socket === false) return reject(new Error(`cannot listen on ${host}:${port}; is it in use?`));
+        this.#listenSocket = socket;
+        resolve({ port: this.#uws.us_socket_local_port(socket) });
+      });
+    });
+  }
+
+  drain(): Promise<void> {
+    this.#draining ??= this.#runDrain();
+    return this.#draining;
+  }
+
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    this.#stopListening();
+    for (const reply of this.#inflight) reply.cut('shutdown');
+    this.#app.close();
+  }
+
+  /** An exception that reached native code would end the process. */
+  #onRequest(res: HttpResponse, req: HttpRequest): void {
+    try {
+      this.#accept(res, req);
+    } catch (error) {
+      this.#options.onInternalError('none', error);
+      res.close();
+    }
+  }
+
+  #accept(res: HttpResponse, req: HttpRequest): void {
+    const match = this.#route(req.getMethod().toUpperCase(), req.getUrl());
     const request = takeSnapshot(req, res, match.kind === 'found' ? match.parameter : null);
     const startedAt = performance.now();
-    const onListenerError = (error: unknown): void => options.onInternalError(request.id, error);
+    const onListenerError = (error: unknown): void => this.#options.onInternalError(request.id, error);
     const reply = new Reply(res, {
       requestId: request.id,
       method: request.method,
-      closesConnection: () => draining !== null,
+      closesConnection: () => this.#draining !== null,
       onListenerError,
-      onEnd: () => {
-        inflight.delete(reply);
-        if (inflight.size === 0) onIdle?.();
-        options.onRequestEnd(toRecord(reply, request.method, match, performance.now() - startedAt));
-      },
+      onEnd: (ended) => this.#ended(ended, request.method, match, performance.now() - startedAt),
     });
-    inflight.add(reply);
-    dispatch(match, request, reply, draining !== null, onListenerError);
+    this.#inflight.add(reply);
+    dispatch(match, request, reply, this.#draining !== null, onListenerError);
     reply.sealBody();
-  };
+  }
 
-  /** An exception that reached native code would end the process. */
-  const onRequest = (res: HttpResponse, req: HttpRequest): void => {
-    try {
-      accept(res, req);
-    } catch (error) {
-      options.onInternalError('none', error);
-      res.close();
-    }
-  };
+  #ended(reply: Reply, method: string, match: Match, durationMs: number): void {
+    this.#inflight.delete(reply);
+    if (this.#inflight.size === 0) this.#onIdle?.();
+    this.#options.onRequestEnd(toRecord(reply, method, match, durationMs));
+  }
+
+  #unreadyReasons(): readonly string[] {
+    const reasons = this.#options.unreadyReasons();
+    return this.#draining ? ['draining', ...reasons] : reasons;
+  }
+
+  async #runDrain(): Promise<void> {
+    this.#stopListening();
+    await this.#idle(this.#options.drainTimeoutMs);
+    for (const reply of this.#inflight) reply.shutDown(shuttingDown());
+    await this.#idle(LAST_WORDS_MS);
+    this.destroy();
+  }
 
   /** Resolves when no reply is running, at the latest after `timeoutMs`. */
-  const idle = (timeoutMs: number): Promise<void> =>
-    new Promise((resolve) => {
-      if (inflight.size === 0) return resolve();
+  #idle(timeoutMs: number): Promise<void> {
+    if (this.#inflight.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
-      onIdle = () => {
+      this.#onIdle = () => {
         clearTimeout(timer);
         resolve();
       };
     });
+  }
 
-  const stopListening = (): void => {
-    if (listenSocket) uws.us_listen_socket_close(listenSocket);
-    listenSocket = null;
-  };
-
-  const destroy = (): void => {
-    if (destroyed) return;
-    destroyed = true;
-    stopListening();
-    for (const reply of inflight) reply.cut('shutdown');
-    app.close();
-  };
-
-  const runDrain = async (): Promise<void> => {
-    stopListening();
-    await idle(options.drainTimeoutMs);
-    for (const reply of inflight) reply.shutDown(shuttingDown());
-    await idle(LAST_WORDS_MS);
-    destroy();
-  };
-
-  app.any('/*', onRequest);
-
-  return {
-    nativeBuild,
-    get inflight() {
-      return inflight.size;
-    },
-    listen: () =>
-      new Promise((resolve, reject) => {
-        const { host, port } = options;
-        // Without it a second process on the same port would silently share its connections.
-        app.listen(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
-          if (socket === false) return reject(new Error(`cannot listen on ${host}:${port}; is it in use?`));
-          listenSocket = socket;
-          resolve({ port: uws.us_socket_local_port(socket) });
-        });
-      }),
-    drain: () => (draining ??= runDrain()),
-    destroy,
-  };
+  #stopListening(): void {
+    if (this.#listenSocket) this.#uws.us_listen_socket_close(this.#listenSocket);
+    this.#listenSocket = null;
+  }
 }
 
 function toRecord(reply: Reply, method: string, match: Match, durationMs: number): RequestRecord {

@@ -70,11 +70,11 @@ t.test('when no native build loads the error names the reason for each', (t) => 
     },
   ];
   t.throws(() => loadUws(candidates), /one: .*\/nowhere\/one\.node[^]*two: not installed/);
-  t.ok(loadUws([...candidates, ...[]].concat(realCandidate())).nativeBuild);
+  t.ok(loadUws([...candidates, ...realCandidates()]).nativeBuild);
   t.end();
 });
 
-function realCandidate(): { name: string; file: () => string }[] {
+function realCandidates(): { name: string; file: () => string }[] {
   const binary = `uws_${process.platform}_${process.arch}_${process.versions.modules}.node`;
   const root = new URL('../../../node_modules/', import.meta.url).pathname;
   return ['uWebSockets.js/', 'uWebSockets.js-glibc227/binaries/'].map((folder) => ({

@@ -150,7 +150,9 @@ t.test('HEAD tells the length and sends no body', async (t) => {
   await until(() => client.text().includes('\r\n\r\n'));
   client.socket.write(get('/nothing'));
   t.ok(await until(() => client.text().includes('HTTP/1.1 404')));
-  t.match(client.text(), /^HTTP\/1\.1 200 OK\r\n[^]*content-length: 15\r\n\r\nHTTP\/1\.1 404/i);
+  const [head = '', next = ''] = client.text().split('\r\n\r\n');
+  t.match(head, /^HTTP\/1\.1 200 OK\r\n[^]*content-length: 15/i);
+  t.match(next, /^HTTP\/1\.1 404/);
 });
 
 t.test('pipelined requests are answered in order', async (t) => {
@@ -218,16 +220,21 @@ t.test('headers as real clients send them pass, also in several segments', async
   t.ok(await until(() => split.text().includes('"id":"y"')));
 });
 
-t.test('a thousand silent connections do not hurt and are closed in the end', async (t) => {
-  const { port, server } = await serve(t);
-  const clients = await Promise.all(Array.from({ length: 1000 }, () => dial(t, port)));
-  for (const client of clients.slice(0, 500)) client.socket.write('GET / HT');
-  t.equal((await ask(port, '/healthz')).status, 200);
-  t.equal(server.inflight, 0);
-  let closed = 0;
-  for (const client of clients) void client.closed.then(() => (closed += 1));
-  t.ok(await until(() => closed === 1000, 45_000), `${closed} closed`);
-});
+// The current native build waits 30 s, the older 10.
+t.test(
+  'a thousand silent connections do not hurt and are closed in the end',
+  { timeout: 60_000 },
+  async (t) => {
+    const { port, server } = await serve(t);
+    const clients = await Promise.all(Array.from({ length: 1000 }, () => dial(t, port)));
+    for (const client of clients.slice(0, 500)) client.socket.write('GET / HT');
+    t.equal((await ask(port, '/healthz')).status, 200);
+    t.equal(server.inflight, 0);
+    let closed = 0;
+    for (const client of clients) void client.closed.then(() => (closed += 1));
+    t.ok(await until(() => closed === 1000, 45_000), `${closed} closed`);
+  },
+);
 
 t.test('a client that leaves is seen, and its request counted', async (t) => {
   const { route, replies } = holding();
@@ -263,6 +270,22 @@ t.test('listeners that throw are reported and harm nobody', async (t) => {
   client.socket.destroy();
   t.ok(await until(() => internalErrors.length === 1));
   t.equal(server.inflight, 0);
+});
+
+t.test('a bug is logged also when the answer was already complete', async (t) => {
+  const route: Route = {
+    method: 'GET',
+    path: '/v1/late',
+    handler: async (_request, reply) => {
+      reply.json(200, {});
+      await sleep(1);
+      throw new Error('afterwards');
+    },
+  };
+  const { port, records, internalErrors } = await serve(t, { routes: [route] });
+  t.equal((await ask(port, '/v1/late')).status, 200);
+  t.ok(await until(() => internalErrors.length === 1));
+  t.match(records, [{ status: 200, outcome: 'ok', fields: {} }]);
 });
 
 t.test('a taken port is an error, not a share', async (t) => {
