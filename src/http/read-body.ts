@@ -1,0 +1,42 @@
+import { ChatError } from '../errors.ts';
+import type { Reply } from './reply.ts';
+import type { RequestSnapshot } from './request.ts';
+
+/**
+ * The whole body. Call it before the handler's first await: the native server drops what nobody takes.
+ * Rejects with `request_too_large` as soon as the body is known to exceed `maxBytes` (the reply then answers
+ * and closes), or with an ordinary Error when the client leaves.
+ */
+export function readBody(reply: Reply, request: RequestSnapshot, maxBytes: number): Promise<Buffer> {
+  const declaredBytes = Number(request.header('content-length') ?? 0);
+  const body = new Promise<Buffer>((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    let refused = declaredBytes > maxBytes;
+    const refuse = (): void => {
+      refused = true;
+      chunks.length = 0;
+      reject(tooLarge(maxBytes));
+    };
+    reply.receive((chunk, isLast) => {
+      if (refused) return;
+      bytes += chunk.byteLength;
+      if (bytes > maxBytes) return refuse();
+      // The native chunk is emptied when this callback returns.
+      if (chunk.byteLength > 0) chunks.push(Buffer.from(new Uint8Array(chunk)));
+      if (isLast) resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes));
+    });
+    reply.onClose(() => reject(new Error('the reply ended before the body was complete')));
+    if (refused) refuse();
+  });
+  // A handler may answer without ever looking at the body that it claimed.
+  body.catch(() => undefined);
+  return body;
+}
+
+function tooLarge(maxBytes: number): ChatError {
+  return new ChatError(
+    'request_too_large',
+    `The request body is larger than ${maxBytes} bytes, this proxy's limit. Send less, or ask its operator to raise MAX_BODY_BYTES.`,
+  );
+}

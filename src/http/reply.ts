@@ -1,0 +1,303 @@
+import type { ChatError } from '../errors.ts';
+import { toErrorBody } from '../openai/error-body.ts';
+import { CORS_HEADERS } from './cors.ts';
+import { errorHeaders } from './headers.ts';
+import type { HeaderList } from './headers.ts';
+import { statusLine } from './status-line.ts';
+import type { HttpResponse } from './uws.ts';
+
+/** How a request ended. `shutdown`: cut because the server went away. */
+export type Outcome = 'ok' | 'error' | 'client_gone' | 'slow_client' | 'shutdown';
+
+/** What a reply needs to know of its request and its server. */
+export interface ReplyContext {
+  readonly requestId: string;
+  readonly method: string;
+  /** The server drains: say goodbye after the answer. */
+  closesConnection(): boolean;
+  /** Called exactly once, when nothing more will leave through this reply. */
+  onEnd(reply: Reply): void;
+  /** A listener threw: a bug of ours, not the client's. */
+  onListenerError(error: unknown): void;
+}
+
+/** Above this a body is sent as the socket takes it, so that the end of sending is known; below, in one go. */
+const ONE_GO_BYTES = 64 * 1024;
+
+/** How long the rest of a refused body is swallowed: closing while it comes would reset the answer away. */
+const LINGER_MS = 5_000;
+
+/** A sender that pauses for so long waits for the answer. */
+const QUIET_MS = 200;
+
+/**
+ * One answer, and the only holder of the native response, which must not be touched after it ended or
+ * aborted: here every method is harmless then. Create it before the first await of the native handler.
+ *
+ *     open --> sending   --> closed     complete answers
+ *          \-> streaming --> closed     chunked answers
+ */
+export class Reply {
+  status: number | null = null;
+  outcome: Outcome = 'ok';
+  /** Body bytes handed to the socket. */
+  bytesOut = 0;
+  /** What handlers want to see in the log line. */
+  readonly notes: Record<string, unknown> = {};
+
+  readonly #res: HttpResponse;
+  readonly #context: ReplyContext;
+  #state: 'open' | 'sending' | 'streaming' | 'closed' = 'open';
+  #controller: AbortController | null = null;
+  #left = false;
+  #closeListeners: (() => void)[] = [];
+  #shutdownListener: ((error: ChatError) => void) | null = null;
+  #body: 'unclaimed' | 'missed' | 'arriving' | 'done' = 'unclaimed';
+  #bodyRefused = false;
+  #onSwallowed: (() => void) | null = null;
+
+  /** The operands of `#writeCorked`, which is made once so that a write makes no closure. */
+  #chunk = '';
+  #taken = true;
+  readonly #writeCorked = (): void => {
+    this.#taken = this.#res.write(this.#chunk);
+  };
+
+  constructor(res: HttpResponse, context: ReplyContext) {
+    this.#res = res;
+    this.#context = context;
+    res.onAborted(() => this.#aborted());
+  }
+
+  get requestId(): string {
+    return this.#context.requestId;
+  }
+
+  /** Nothing can be sent any more: answered in full, or the client is gone. */
+  get closed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** The head is out: status and headers are decided. */
+  get started(): boolean {
+    return this.#state !== 'open';
+  }
+
+  /** Aborted when the client leaves or is cut before its answer was complete. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#left) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  /** Called once when the reply is over, however; at once when it already is. */
+  onClose(listener: () => void): void {
+    if (this.closed) this.#guard(listener);
+    else this.#closeListeners.push(listener);
+  }
+
+  /** One listener; the last chance to say something before the server goes away. */
+  onShutdown(listener: (error: ChatError) => void): void {
+    this.#shutdownListener = listener;
+  }
+
+  /** Adds fields to the request's log line. */
+  note(fields: Readonly<Record<string, unknown>>): void {
+    Object.assign(this.notes, fields);
+  }
+
+  /** A complete JSON answer. Does nothing once the reply has started. */
+  json(status: number, value: unknown, headers: HeaderList = []): void {
+    this.send(status, JSON.stringify(value), [['content-type', 'application/json'], ...headers]);
+  }
+
+  /** A complete answer; `body` null sends none. Does nothing once the reply has started. */
+  send(status: number, body: string | Uint8Array | null, headers: HeaderList = []): void {
+    if (this.#state !== 'open') return;
+    this.status = status;
+    if (status >= 400) this.outcome = 'error';
+    if (body === null || this.#context.method === 'HEAD') return this.#sendHeadOnly(body, headers);
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    if (bytes.byteLength > ONE_GO_BYTES) this.#sendAsTaken(bytes, headers);
+    else this.#sendInOneGo(bytes, headers);
+  }
+
+  /** The error as an answer, or, when the head is already out, the end of the connection. */
+  fail(error: ChatError, headers: HeaderList = []): void {
+    if (this.closed) return;
+    this.outcome = 'error';
+    this.note({ code: error.code });
+    if (this.#state === 'streaming') return this.cut('error');
+    if (this.#state !== 'open') return;
+    const all: HeaderList = [['content-type', 'application/json'], ...errorHeaders(error), ...headers];
+    const body = JSON.stringify(toErrorBody(error));
+    if (error.code === 'request_too_large') this.#refuseBody(() => this.send(error.status, body, all));
+    else this.send(error.status, body, all);
+  }
+
+  /** The head of a chunked answer and its first chunk, in one packet. */
+  startStream(status: number, headers: HeaderList, first: string): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'streaming';
+    this.status = status;
+    this.#res.cork(() => {
+      this.#writeHead(status, headers);
+      this.#res.write(first);
+    });
+    this.bytesOut += Buffer.byteLength(first);
+  }
+
+  /** False: the chunk is taken, but lies in memory; write no more until `onWritable`. `chunk` is not empty. */
+  writeChunk(chunk: string): boolean {
+    if (this.#state !== 'streaming') return true;
+    this.#chunk = chunk;
+    this.#res.cork(this.#writeCorked);
+    this.bytesOut += Buffer.byteLength(chunk);
+    return this.#taken;
+  }
+
+  /** The stream's one native listener (a second would replace it). It must write, or the native buffer stays full. */
+  onWritable(listener: () => void): void {
+    if (this.#state !== 'streaming') return;
+    this.#res.onWritable(() => {
+      this.#guard(listener);
+      return true;
+    });
+  }
+
+  /** Tells the native server, which gives a stalled socket 10 s, that waiting is fine. */
+  extendPatience(): void {
+    if (this.#state !== 'streaming') return;
+    this.#res.pause();
+    this.#res.resume();
+  }
+
+  endStream(outcome: Outcome = 'ok'): void {
+    if (this.#state !== 'streaming') return;
+    this.#res.cork(() => this.#res.end());
+    this.#finish(outcome);
+  }
+
+  /** Ends the connection with what was sent. */
+  cut(outcome: Outcome): void {
+    if (this.#state === 'closed') return;
+    this.outcome = outcome;
+    this.#res.close();
+  }
+
+  /** The server goes away: streams say so in their own form, unanswered requests get the error. */
+  shutDown(error: ChatError): void {
+    const listener = this.#shutdownListener;
+    if (listener) this.#guard(() => listener(error));
+    if (this.#state === 'open') this.fail(error);
+  }
+
+  /** Takes the request's body. Throws when the native server has already dropped its beginning. */
+  receive(listener: (chunk: ArrayBuffer, isLast: boolean) => void): void {
+    if (this.closed) return;
+    if (this.#body !== 'unclaimed') throw new Error('the body must be claimed once, before the first await');
+    this.#body = 'arriving';
+    this.#res.onData((chunk, isLast) => {
+      if (isLast) this.#body = 'done';
+      this.#guard(() => listener(chunk, isLast));
+      this.#onSwallowed?.();
+    });
+  }
+
+  /** The native handler returns: a body that nobody took is lost from here on. */
+  sealBody(): void {
+    if (this.#body === 'unclaimed') this.#body = 'missed';
+  }
+
+  #sendHeadOnly(body: string | Uint8Array | null, headers: HeaderList): void {
+    this.#res.cork(() => {
+      this.#writeHead(this.status ?? 200, headers);
+      if (body !== null) this.#res.writeHeader('content-length', String(Buffer.byteLength(body)));
+      if (this.#closesConnection()) this.#res.writeHeader('connection', 'close');
+      this.#res.endWithoutBody();
+    });
+    this.#finish(this.outcome);
+  }
+
+  #sendInOneGo(body: Uint8Array, headers: HeaderList): void {
+    this.#res.cork(() => {
+      this.#writeHead(this.status ?? 200, headers);
+      this.#res.end(body, this.#closesConnection());
+    });
+    this.bytesOut = body.byteLength;
+    this.#finish(this.outcome);
+  }
+
+  /** Holds the body here until the socket has taken it all; a client that leaves before is seen as gone. */
+  #sendAsTaken(body: Uint8Array, headers: HeaderList): void {
+    this.#state = 'sending';
+    let start = 0;
+    const sendFrom = (offset: number): boolean => {
+      const [taken, complete] = this.#res.tryEnd(body.subarray(offset), body.byteLength);
+      if (complete) {
+        this.bytesOut = body.byteLength;
+        this.#finish(this.outcome);
+      }
+      return taken;
+    };
+    this.#res.cork(() => {
+      this.#writeHead(this.status ?? 200, headers);
+      start = this.#res.getWriteOffset();
+      if (!sendFrom(0) && !this.closed) this.#res.onWritable((offset) => sendFrom(offset - start));
+    });
+  }
+
+  /** Answers when the rest of the refused body has been swallowed, then closes the connection. */
+  #refuseBody(answer: () => void): void {
+    if (this.#bodyRefused) return;
+    this.#bodyRefused = true;
+    if (this.#body !== 'arriving') return answer();
+    const latest = performance.now() + LINGER_MS;
+    const proceed = (): void => {
+      clearTimeout(timer);
+      if (!this.closed) answer();
+    };
+    const timer = setTimeout(proceed, QUIET_MS);
+    this.#onSwallowed = () => {
+      if (this.#body === 'done' || performance.now() > latest) proceed();
+      else timer.refresh();
+    };
+    this.onClose(() => clearTimeout(timer));
+  }
+
+  #closesConnection(): boolean {
+    return this.#bodyRefused || this.#context.closesConnection();
+  }
+
+  #writeHead(status: number, headers: HeaderList): void {
+    this.#res.writeStatus(statusLine(status));
+    this.#res.writeHeader('x-request-id', this.#context.requestId);
+    for (const [name, value] of CORS_HEADERS) this.#res.writeHeader(name, value);
+    for (const [name, value] of headers) this.#res.writeHeader(name, value);
+  }
+
+  #aborted(): void {
+    if (this.closed) return;
+    this.#left = true;
+    this.#controller?.abort();
+    this.#finish(this.outcome === 'ok' ? 'client_gone' : this.outcome);
+  }
+
+  #finish(outcome: Outcome): void {
+    this.#state = 'closed';
+    this.outcome = outcome;
+    const listeners = this.#closeListeners;
+    this.#closeListeners = [];
+    for (const listener of listeners) this.#guard(listener);
+    this.#guard(() => this.#context.onEnd(this));
+  }
+
+  /** No exception may pass through native code: it would end the process. */
+  #guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.#context.onListenerError(error);
+    }
+  }
+}

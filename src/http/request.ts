@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto';
+import type { HttpRequest, HttpResponse } from './uws.ts';
+
+/** Everything about a request but its body, copied while the native request is still valid. */
+export interface RequestSnapshot {
+  readonly id: string;
+  /** Upper case. */
+  readonly method: string;
+  /** As sent, percent-encoding untouched. */
+  readonly path: string;
+  /** Without the question mark; empty when there is none. */
+  readonly query: string;
+  readonly remoteAddress: string;
+  /** What a route's trailing `{name}` matched, decoded where it can be; null for exact routes. */
+  readonly parameter: string | null;
+  header(lowerCaseName: string): string | undefined;
+}
+
+const SANE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+
+/** Must run before the first await of the native handler. */
+export function takeSnapshot(
+  req: HttpRequest,
+  res: HttpResponse,
+  parameter: string | null = null,
+): RequestSnapshot {
+  const headers = copyHeaders(req);
+  return {
+    id: requestId(headers.get('x-request-id')),
+    method: req.getMethod().toUpperCase(),
+    path: req.getUrl(),
+    query: req.getQuery() ?? '',
+    remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
+    parameter,
+    header: (name) => headers.get(name),
+  };
+}
+
+function copyHeaders(req: HttpRequest): Map<string, string> {
+  const headers = new Map<string, string>();
+  req.forEach((name, value) => {
+    const earlier = headers.get(name);
+    headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
+  });
+  return headers;
+}
+
+/** The caller's own id when it is fit for logs and headers. */
+function requestId(proposed: string | undefined): string {
+  if (proposed !== undefined && SANE_ID.test(proposed)) return proposed;
+  return `req_${randomBytes(16).toString('hex')}`;
+}

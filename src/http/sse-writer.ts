@@ -1,0 +1,177 @@
+import type { ChatError } from '../errors.ts';
+import type { HeaderList } from './headers.ts';
+import type { Reply } from './reply.ts';
+
+export interface SseOptions {
+  /** A comment after so much silence keeps proxies on the way from giving up. */
+  readonly keepAliveMs: number;
+  /** How long a client may take no byte before it is cut. */
+  readonly slowClientTimeoutMs: number;
+}
+
+const DEFAULTS: SseOptions = { keepAliveMs: 15_000, slowClientTimeoutMs: 60_000 };
+
+const SSE_HEADERS: HeaderList = [
+  ['content-type', 'text/event-stream; charset=utf-8'],
+  ['cache-control', 'no-cache, no-transform'],
+  ['x-accel-buffering', 'no'],
+];
+
+/** Comment frames; clients ignore them. */
+const OPENING = ': ok\n\n';
+const KEEP_ALIVE = ': keep-alive\n\n';
+const NUDGE = ':\n\n';
+
+/** A batch of this many characters leaves at once; it also bounds what waits here for a reader that stopped. */
+const BATCH_CHARS = 16 * 1024;
+
+/** How often a stalled client is looked at; shorter than the 10 s after which the native server cuts it. */
+const STALL_CHECK_MS = 4_000;
+
+/**
+ * Server-sent events over a reply. Frames written in one tick leave as one corked write.
+ *
+ * The native `write` takes everything and says false when it had to keep some. From then on frames wait here,
+ * so the producer must stop at the first false and go on when `onDrain`'s listener is called.
+ */
+export class SseWriter {
+  readonly #reply: Reply;
+  readonly #options: SseOptions;
+  #pending = '';
+  #flushScheduled = false;
+  /** The socket is full. */
+  #refused = false;
+  /** When the client last gave a sign of reading, on `performance.now`'s clock; meaningful while refused. */
+  #stalledSince = 0;
+  #drainListener: (() => void) | null = null;
+  #keepAlive: NodeJS.Timeout | null = null;
+  #stallTimer: NodeJS.Timeout | null = null;
+
+  readonly #flushLater = (): void => {
+    this.#flushScheduled = false;
+    this.flush();
+  };
+
+  constructor(reply: Reply, options: Partial<SseOptions> = {}) {
+    this.#reply = reply;
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  get closed(): boolean {
+    return this.#reply.closed;
+  }
+
+  /** Body bytes handed to the socket so far. */
+  get bytesOut(): number {
+    return this.#reply.bytesOut;
+  }
+
+  /** Sends the head at once, with a comment: headers do not leave without a body. */
+  open(): void {
+    if (this.#reply.started) return;
+    this.#reply.startStream(200, SSE_HEADERS, OPENING);
+    this.#reply.onWritable(() => this.#onWritable());
+    this.#keepAlive = setTimeout(() => this.#onSilence(), this.#options.keepAliveMs);
+    this.#reply.onClose(() => this.#release());
+  }
+
+  /** Frames come complete, with their blank line. False: write no more until `onDrain`. */
+  write(frame: string): boolean {
+    if (this.#reply.closed) return true;
+    this.#pending += frame;
+    if (this.#refused) return false;
+    if (this.#pending.length >= BATCH_CHARS) this.flush();
+    else if (!this.#flushScheduled) this.#scheduleFlush();
+    return !this.#refused;
+  }
+
+  /** Sends what is batched now, not at the end of the tick. */
+  flush(): void {
+    if (this.#refused || this.#pending === '') return;
+    if (!this.#sendPending()) this.#stall();
+  }
+
+  /** One listener; called each time when writing may go on after `write` returned false. */
+  onDrain(listener: () => void): void {
+    this.#drainListener = listener;
+  }
+
+  /** One listener; the server goes away and the stream may say so with `fail`. */
+  onShutdown(listener: (error: ChatError) => void): void {
+    this.#reply.onShutdown(listener);
+  }
+
+  /** The stream is complete. What a slow reader has not taken yet follows on the native server's account. */
+  end(lastFrame = ''): void {
+    this.#finish(lastFrame, 'ok');
+  }
+
+  /** The stream ends early; `lastFrame` tells why. */
+  fail(lastFrame = ''): void {
+    this.#finish(lastFrame, 'error');
+  }
+
+  #finish(lastFrame: string, outcome: 'ok' | 'error'): void {
+    if (this.#reply.closed) return;
+    this.#pending += lastFrame;
+    if (this.#pending !== '') this.#sendPending();
+    this.#reply.endStream(outcome);
+  }
+
+  #scheduleFlush(): void {
+    this.#flushScheduled = true;
+    queueMicrotask(this.#flushLater);
+  }
+
+  #sendPending(): boolean {
+    const batch = this.#pending;
+    this.#pending = '';
+    this.#keepAlive?.refresh();
+    return this.#reply.writeChunk(batch);
+  }
+
+  /** Every sign that the client took something starts its time anew. */
+  #stall(): void {
+    this.#refused = true;
+    this.#stalledSince = performance.now();
+    if (this.#stallTimer === null) this.#watchStall();
+  }
+
+  /**
+   * Native code empties its own buffer only when asked to write: with nothing to say, a bare comment does.
+   * Also when nothing was refused: a small corked write reports its refusal to the next one only.
+   */
+  #onWritable(): void {
+    this.#pending ||= NUDGE;
+    const taken = this.#sendPending();
+    if (!taken) return this.#stall();
+    if (!this.#refused) return;
+    this.#refused = false;
+    this.#stopStallWatch();
+    this.#drainListener?.();
+  }
+
+  #watchStall(): void {
+    const leftMs = this.#stalledSince + this.#options.slowClientTimeoutMs - performance.now();
+    if (leftMs <= 0) return this.#reply.cut('slow_client');
+    this.#reply.extendPatience();
+    this.#stallTimer = setTimeout(() => this.#watchStall(), Math.min(leftMs, STALL_CHECK_MS));
+  }
+
+  #stopStallWatch(): void {
+    if (this.#stallTimer) clearTimeout(this.#stallTimer);
+    this.#stallTimer = null;
+  }
+
+  #onSilence(): void {
+    this.#keepAlive?.refresh();
+    if (!this.#refused) this.write(KEEP_ALIVE);
+  }
+
+  #release(): void {
+    if (this.#keepAlive) clearTimeout(this.#keepAlive);
+    this.#stopStallWatch();
+    this.#pending = '';
+    this.#drainListener = null;
+  }
+}
