@@ -149,7 +149,7 @@ function causesOf(thrown: unknown): Record<string, unknown>[] {
   const causes: Record<string, unknown>[] = [];
   for (let cause = thrown; cause instanceof Error && causes.length < MAX_CAUSES; cause = cause.cause) {
     const code = 'code' in cause && isIdentifier(cause.code) ? cause.code : undefined;
-    causes.push({ name: isIdentifier(cause.name) ? cause.name : 'Error', code, at: framesOf(cause) });
+    causes.push({ name: isIdentifier(cause.name) ? cause.name : 'Error', code, at: framesOf(cause, code) });
   }
   return causes.length > 0 ? causes : [{ name: typeof thrown }];
 }
@@ -160,11 +160,15 @@ function isIdentifier(value: unknown): value is string {
 }
 
 /** Where an error was made: its stack without the message, or nothing when they cannot be told apart. */
-function framesOf({ name, message, stack = '' }: Error): string[] | undefined {
-  const head = [`${name}: ${message}\n`, `Error: ${message}\n`].find((text) => stack.startsWith(text));
-  if (head === undefined) return undefined;
-  const lines = stack.slice(head.length).split('\n');
-  return lines.slice(0, MAX_FRAMES).map((line) => line.trim().replace(/^at /, ''));
+function framesOf(error: Error, code = ''): string[] | undefined {
+  const { name, message, stack = '' } = error;
+  const title = [name, `${name} [${code}]`, 'Error'].find((text) =>
+    stack.startsWith(`${text}: ${message}\n`),
+  );
+  if (title === undefined) return undefined;
+  const lines = stack.slice(`${title}: ${message}\n`.length).split('\n');
+  const frames = lines.filter((line) => /^ {4}at .*(?:\d|\)|>)$/.test(line)).slice(0, MAX_FRAMES);
+  return frames.map((frame) => frame.trim().replace(/^at /, ''));
 }
 
 function sinkOf({ format, stream }: LogOptions): Sink {

@@ -38,6 +38,14 @@ function leakyError(depth = 3): Error {
   return Object.assign(error, { code: 'ECONNRESET', headers: { authorization: CANARY }, address: CANARY });
 }
 
+function thrownBy(action: () => unknown): unknown {
+  try {
+    return action();
+  } catch (error) {
+    return error;
+  }
+}
+
 t.test('one line per request, with what an operator asks for', (t) => {
   const { log, lines, last } = memoryLog();
   log.logRequest(RECORD);
@@ -66,6 +74,13 @@ t.test('errors of a request: code, message, and where their causes were made', (
     },
   });
   t.match(last().error.causes[0].at[0], /^leakyError .*log\.test\.js:\d+:\d+/);
+  log.error(
+    'failed',
+    thrownBy(() => Buffer.from(0 as never)),
+  );
+  t.match(last().error.causes, [
+    { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', at: [/^Function\.from/] },
+  ]);
   log.logRequest({
     ...RECORD,
     status: 500,
@@ -95,6 +110,9 @@ t.test('no secret gets in, wherever it is put', (t) => {
     const renamed = leakyError();
     renamed.message = 'shorter than what the stack says';
     log.error('failed', renamed);
+    const shortened = new Error(`first line\n${CANARY}`);
+    shortened.message = 'first line';
+    log.error('failed', shortened);
     const circular = new Error('x');
     circular.cause = circular;
     log.error('failed', circular);
