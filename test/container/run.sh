@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Builds the image from the Dockerfile and runs it, without a container engine: buildah in a chroot.
+# Shows that it serves on the current uWebSockets.js, as a plain user, and stops cleanly.
+#
+#   CHAT2API_CONTAINER_CACHE   where the base image is kept between runs
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+cache=${CHAT2API_CONTAINER_CACHE:-${TMPDIR:-/tmp}/chat2api-container-$(id -u)}
+base_image=localhost/node:24-trixie-slim
+image=localhost/chat2api
+BUILDAH="buildah --storage-driver vfs --root $cache/storage --runroot $cache/run"
+export BUILDAH BUILDAH_ISOLATION=chroot
+read -ra buildah <<<"$BUILDAH"
+
+skip() {
+  echo "skipped: $1"
+  exit 0
+}
+# Shows the end of a log, too, without the addresses it was built from.
+fail() { # <message> [log]
+  [ -z "${2:-}" ] || tail -n 30 "$cache/$2" | sed -E 's#(https?://)[^/[:space:]]+#\1...#g' >&2
+  echo "failed: $1" >&2
+  exit 1
+}
+step() { echo "- $1 (${SECONDS}s)"; }
+
+install_tools() {
+  command -v buildah debootstrap >/dev/null && return
+  [ "$(id -u)" = 0 ] || skip "buildah and debootstrap are missing, and only root can install them"
+  command -v apt-get >/dev/null || skip "buildah and debootstrap are missing, and there is no apt-get to install them"
+  apt-get update -qq >/dev/null 2>&1 || true
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah debootstrap >/dev/null 2>&1 ||
+    skip "buildah and debootstrap cannot be installed from this machine's package sources"
+}
+
+# The build downloads through the same registry, proxy and certificates as this machine's npm does.
+# They are mounted for the time of the build: the Dockerfile and the image know nothing of them.
+host_npm_mounts() {
+  local key value cafile
+  : >"$cache/npmrc"
+  for key in registry proxy https-proxy noproxy; do
+    value=$(npm config get "$key" 2>/dev/null)
+    case $value in '' | null | undefined) ;; *) echo "$key=$value" >>"$cache/npmrc" ;; esac
+  done
+  cafile=$(npm config get cafile 2>/dev/null)
+  [ -f "$cafile" ] || cafile=${NODE_EXTRA_CA_CERTS:-${SSL_CERT_FILE:-}}
+  if [ -f "$cafile" ]; then
+    echo "cafile=/run/host-ca.pem" >>"$cache/npmrc"
+    mounts+=(--volume "$cafile:/run/host-ca.pem:ro")
+  fi
+  mounts+=(--volume "$cache/npmrc:/root/.npmrc:ro")
+}
+
+build_image() {
+  local mounts=()
+  host_npm_mounts
+  "${buildah[@]}" bud --format docker --build-arg "NODE_IMAGE=$base_image" "${mounts[@]}" --tag "$image" . \
+    >"$cache/build.log" 2>&1 || fail "the image does not build" build.log
+}
+
+# Leaves the container's name in $container, the server's process id in $server and its keeper's in $runner.
+start_server() {
+  local command
+  container=$("${buildah[@]}" from "$image")
+  command=$("${buildah[@]}" inspect --type image --format '{{range .OCIv1.Config.Cmd}}{{.}} {{end}}' "$image")
+  # Nothing listens upstream: the server has to come up without a backend.
+  in_container sh -c "echo \$\$; exec $command" </dev/null >"$cache/server.log" 2>&1 &
+  runner=$!
+  for _ in $(seq 100); do
+    sleep 0.3
+    server=$(sed -n '1{/^[0-9]*$/p}' "$cache/server.log")
+    [ -n "$server" ] && [ "$(health)" = 200 ] && return
+    kill -0 "$runner" 2>/dev/null || fail "the server ended at once" server.log
+  done
+  fail "the server did not come up within 30 s" server.log
+}
+
+in_container() {
+  "${buildah[@]}" run --env "PORT=$port" --env CHATGPT_BASE_URL=http://127.0.0.1:9 "$container" -- "$@"
+}
+
+health() {
+  node -e 'fetch(process.argv[1]).then((r) => console.log(r.status), () => console.log("none"))' \
+    "http://127.0.0.1:$port/healthz"
+}
+
+loaded_websockets() { grep -o 'node_modules/uWebSockets.*\.node' "/proc/$server/maps" | sort -u; }
+
+check_server() {
+  local loaded uid
+  in_container node build/src/health-check.js || fail "the image's health check does not pass"
+  loaded=$(loaded_websockets) || true
+  case $loaded in
+    node_modules/uWebSockets.js/uws_linux_*.node) ;;
+    *) fail "the server runs on '${loaded:-no uWebSockets.js at all}', not on the current uWebSockets.js" ;;
+  esac
+  uid=$(awk '$1 == "Uid:" { print $2 }' "/proc/$server/status")
+  [ "$uid" != 0 ] || fail "the server runs as root"
+  step "serves as user $uid on $loaded"
+}
+
+stop_server() {
+  local code=0
+  kill -TERM "$server"
+  wait "$runner" || code=$?
+  [ "$code" = 0 ] || fail "the server ended with exit code $code on SIGTERM" server.log
+  server=
+  runner=
+}
+
+# Only the base image is worth keeping for the next run.
+clean_up() {
+  if [ -n "$runner" ]; then
+    kill -KILL "${server:-$runner}" 2>/dev/null || true
+    wait "$runner" 2>/dev/null || true
+  fi
+  [ -z "$container" ] || "${buildah[@]}" rm "$container" >/dev/null 2>&1 || true
+  "${buildah[@]}" rmi "$image" >/dev/null 2>&1 || true
+  "${buildah[@]}" rmi --prune >/dev/null 2>&1 || true
+}
+
+install_tools
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9
+server=
+runner=
+container=
+port=$(node -p 'const s = require("node:net").createServer().listen(0); const { port } = s.address(); s.close(); port')
+trap clean_up EXIT
+
+if ! "${buildah[@]}" inspect --type image "$base_image" >/dev/null 2>&1; then
+  test/container/base-image.sh "$cache" "$base_image" || fail "the base image cannot be made" debootstrap.log
+fi
+step "base image ready"
+build_image
+step "image built: $("${buildah[@]}" images --format '{{.Size}}' "$image"), of which the base $("${buildah[@]}" images --format '{{.Size}}' "$base_image")"
+start_server
+step "healthy"
+check_server
+stop_server
+step "stopped on SIGTERM with exit code 0"
