@@ -114,7 +114,9 @@ export function decompress(body: Buffer, headers: ResponseHeaders): string | nul
 }
 
 function tookTooLong({ step, timeoutMs }: ExchangeRequest): ChatError {
-  return new ChatError('upstream_timeout', `No answer within ${timeoutMs / 1000} s: ${step}.`, { retryable: true });
+  return new ChatError('upstream_timeout', `No answer within ${timeoutMs / 1000} s: ${step}.`, {
+    retryable: true,
+  });
 }
 
 function tooLarge(step: string): ChatError {

@@ -67,7 +67,11 @@ const MAX_HEADER_BYTES = 65_536;
 interface Route {
   readonly pool: Pool;
   /** Runs `dispatch`; connections that undici opens meanwhile end when `signal` fires. */
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler, signal: AbortSignal): void;
+  dispatch(
+    options: Dispatcher.DispatchOptions,
+    handler: Dispatcher.DispatchHandler,
+    signal: AbortSignal,
+  ): void;
 }
 
 export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits {
@@ -83,10 +87,18 @@ export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits 
   let turn = 0;
   let isEnding = false;
 
+  /** An unknown name must not become the way without a proxy: that would show our own address. */
+  function proxyOf(exit: string): Proxy | null {
+    const proxy = byName.get(exit);
+    if (proxy === undefined && exit !== DIRECT) throw new TypeError(`no exit is called ${exit}`);
+    return proxy ?? null;
+  }
+
   function routeTo(exit: string, origin: string): Route {
     const key = `${exit} ${origin}`;
     const known = routes.get(key);
-    const route = known ?? createRoute(origin, createDial({ proxy: byName.get(exit) ?? null, timeoutMs: connectTimeoutMs }));
+    const dialOptions = { proxy: proxyOf(exit), timeoutMs: connectTimeoutMs };
+    const route = known ?? createRoute(origin, createDial(dialOptions));
     routes.delete(key);
     routes.set(key, route);
     if (known === undefined) evictOldest();
@@ -102,7 +114,8 @@ export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits 
 
   async function end(how: 'close' | 'destroy'): Promise<void> {
     isEnding = true;
-    await Promise.all([...routes.values()].map(({ pool }) => (pool.destroyed ? null : pool[how]())));
+    const alive = [...routes.values()].filter(({ pool }) => !pool.destroyed);
+    await Promise.all(alive.map(({ pool }) => pool[how]()));
   }
 
   return {

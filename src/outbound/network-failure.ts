@@ -72,7 +72,8 @@ function protocolError(message: string, cause: Error): ChatError {
 function reason(error: unknown): string {
   for (let at = error; at instanceof Error; at = at.cause) {
     const code = (at as NodeJS.ErrnoException).code;
-    if (typeof code === 'string' && /^E[A-Z_]+$|^CERT_|^(DEPTH_|SELF_|UNABLE_)/.test(code)) return ` (${code})`;
+    if (typeof code === 'string' && /^E[A-Z_]+$|^CERT_|^(DEPTH_|SELF_|UNABLE_)/.test(code))
+      return ` (${code})`;
   }
   return '';
 }

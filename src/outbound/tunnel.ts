@@ -32,7 +32,8 @@ const SOCKS_FAILURES: Readonly<Record<number, string>> = {
 
 /** Asks an HTTP proxy for a way to `target`; afterwards the socket talks to the target. */
 export async function openConnectTunnel(socket: Socket, proxy: Proxy, target: TunnelTarget): Promise<void> {
-  const authority = isIP(target.host) === 6 ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`;
+  const authority =
+    isIP(target.host) === 6 ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`;
   socket.write(`CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n${authorization(proxy)}\r\n`);
   const head = await readHead(socket);
   const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1];
@@ -105,7 +106,7 @@ function encodeIpv6(host: string): number[] {
   const [head = '', tail = ''] = host.split('::');
   const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
   const gap = 8 - groups(head).length - groups(tail).length;
-  const all = [...groups(head), ...new Array<string>(Math.max(0, gap)).fill('0'), ...groups(tail)];
+  const all = [...groups(head), ...Array.from({ length: gap }, () => '0'), ...groups(tail)];
   return all.flatMap((group) => {
     const value = Number.parseInt(group, 16);
     return [value >> 8, value & 0xff];

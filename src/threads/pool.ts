@@ -76,7 +76,10 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
     return promise;
   }
 
-  function createJob(challenge: ProofChallenge, signal: AbortSignal): { promise: Promise<ProofAnswer>; job: Job } {
+  function createJob(
+    challenge: ProofChallenge,
+    signal: AbortSignal,
+  ): { promise: Promise<ProofAnswer>; job: Job } {
     const cancel = new SharedArrayBuffer(4);
     const stop = (reason: unknown): void => {
       waiting.delete(job);

@@ -18,7 +18,13 @@ import type { ProofTask } from '../../src/threads/tasks.ts';
 const SCRIPT = 'https://cdn.oaistatic.com/_next/static/abc/_ssgManifest.js?dpl=0123456789abcdef';
 const DATE = 'Mon Jul 01 2024 10:00:00 GMT-0500 (Eastern Standard Time)';
 const AGENT = 'Mozilla/5.0 (Test) Sim/1.0';
-const TAIL = ['webdriver\u2212false', 'location', 'window', 12345.678, '00000000-0000-4000-8000-000000000001'];
+const TAIL = [
+  'webdriver\u2212false',
+  'location',
+  'window',
+  12345.678,
+  '00000000-0000-4000-8000-000000000001',
+];
 
 const config = (screen: number, build: string, more: (string | number)[]): ProofTask['parts'] =>
   cutConfig([screen, DATE, 4294705152, AGENT, SCRIPT, build, 'en-US', 'en-US,es-US,en,es', ...TAIL, ...more]);
@@ -32,7 +38,12 @@ const context = (overrides: Partial<SearchContext> = {}): SearchContext => ({
   ...overrides,
 });
 
-const task = (seed: string, difficulty: string, parts: ProofTask['parts'], timeoutMs = 60_000): ProofTask => ({
+const task = (
+  seed: string,
+  difficulty: string,
+  parts: ProofTask['parts'],
+  timeoutMs = 60_000,
+): ProofTask => ({
   type: 'proof',
   seed,
   difficulty,
@@ -59,7 +70,11 @@ t.test('the known challenges have their known answers', (t) => {
     if (result.type !== 'solved') continue;
     t.equal(result.answer, encodeConfig(parts, counter));
     t.equal(result.answer.length, length);
-    t.ok(sha3(seed + result.answer).toString('hex').startsWith(digest));
+    t.ok(
+      sha3(seed + result.answer)
+        .toString('hex')
+        .startsWith(digest),
+    );
     t.ok(sha256(result.answer).startsWith(fingerprint));
   }
   t.end();
@@ -107,8 +122,17 @@ t.test('whatever the entries, the answer is the serialised array and its hash pa
         const result = searchProof(task(seed, difficulty, cutConfig(entries)), context());
         if (result.type !== 'solved') return false;
         const counter = result.tries - 1;
-        const whole = [...entries.slice(0, 3), counter, ...entries.slice(3, 8), counter >> 1, ...entries.slice(8)];
-        t.equal(Buffer.from(result.answer, 'base64').toString(), Buffer.from(JSON.stringify(whole)).toString());
+        const whole = [
+          ...entries.slice(0, 3),
+          counter,
+          ...entries.slice(3, 8),
+          counter >> 1,
+          ...entries.slice(8),
+        ];
+        t.equal(
+          Buffer.from(result.answer, 'base64').toString(),
+          Buffer.from(JSON.stringify(whole)).toString(),
+        );
         return passes(sha3(seed + result.answer), difficulty);
       },
     ),
@@ -140,7 +164,8 @@ t.test('what is too hard', (t) => {
   for (const easy of ['000033', '0fffff', '32', '00003', '0000', '00003300', '00032', 'FFFFFF']) {
     t.notOk(isTooHard(easy, '000032'), easy);
   }
-  for (const garbage of ['', 'xyz', '0x12', '-1', ' 00', 'f'.repeat(129)]) t.notOk(isDifficulty(garbage), garbage);
+  for (const garbage of ['', 'xyz', '0x12', '-1', ' 00', 'f'.repeat(129)])
+    t.notOk(isDifficulty(garbage), garbage);
   t.end();
 });
 

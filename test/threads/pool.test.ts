@@ -6,7 +6,17 @@ import { passes } from '../../src/sentinel/proof.ts';
 import { createProofPool } from '../../src/threads/pool.ts';
 import type { ProofChallenge, ProofPool, ProofPoolOptions } from '../../src/threads/pool.ts';
 
-const PARTS = cutConfig([3000, 'a date', 1, 'agent', 'script', 'build', 'en-US', 'en', 'webdriver\u2212false']);
+const PARTS = cutConfig([
+  3000,
+  'a date',
+  1,
+  'agent',
+  'script',
+  'build',
+  'en-US',
+  'en',
+  'webdriver\u2212false',
+]);
 const EASY: ProofChallenge = { seed: '0.5', difficulty: '00ffff', parts: PARTS };
 /** Nobody finds this one. */
 const ENDLESS: ProofChallenge = { seed: '0.5', difficulty: '0'.repeat(64), parts: PARTS };
@@ -21,7 +31,9 @@ function openPool(t: Test, options: Partial<ProofPoolOptions> = {}): ProofPool {
 t.test('a thread finds what the verifier accepts', async (t) => {
   const pool = openPool(t);
   const answer = await pool.solve(EASY, never);
-  const digest = createHash('sha3-512').update(EASY.seed + answer.base64).digest();
+  const digest = createHash('sha3-512')
+    .update(EASY.seed + answer.base64)
+    .digest();
   t.ok(passes(digest, EASY.difficulty));
   t.match({ queued: pool.queued, running: pool.running }, { queued: 0, running: 0 });
 });

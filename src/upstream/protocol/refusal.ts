@@ -29,7 +29,8 @@ const NO_DETAIL: Detail = { message: '', code: '', clearsInS: null };
 const CHALLENGE_MARK = /cf-please-wait|cf-spinner-please-wait|cf_chl_opt/;
 const UNUSUAL = /unusual activity|suspicious activity/i;
 const TOO_LONG = /message_length_exceeds_limit|too long|submit something shorter|context[_ ]length/i;
-const LIMIT = /too many|rate.?limit|reached (your|the|our).*(limit|cap)|usage cap|model_cap_exceeded|one message at a time/i;
+const LIMIT =
+  /too many|rate.?limit|reached (your|the|our).*(limit|cap)|usage cap|model_cap_exceeded|one message at a time/i;
 const MODERATED = /content policy|usage policies|moderat|flagged/i;
 const NO_CONVERSATION = /conversation/i;
 const NO_MODEL = /model/i;
@@ -70,9 +71,32 @@ export function toStreamRefusal(message: string, code: string | null = null): Ch
   return error('upstream_error', `The backend broke off with an error${quote(detail)}. Try again.`);
 }
 
+/**
+ * The conversation call succeeded with something else than an event stream. `body` may be cut; a web
+ * socket's address is what the backend gives when it ignores `force_use_sse`.
+ */
+export function toWrongAnswer(status: number, contentType: string, body: string): ChatError {
+  if (CHALLENGE_MARK.test(body)) return challenge();
+  const json = contentType.includes('json') ? parseObject(body) : null;
+  if (json !== null && 'wss_url' in json) {
+    return error(
+      'upstream_protocol_error',
+      'The backend wants to answer over a web socket, which the proxy does not speak: it asked for an event stream (force_use_sse).',
+    );
+  }
+  if (json !== null && ('detail' in json || 'error' in json)) return toStreamRefusal(body);
+  const what = contentType === '' ? 'no content type' : `\`${toSafeText(contentType)}\``;
+  return error(
+    'upstream_protocol_error',
+    `The backend answered the conversation call with ${status} and ${what} instead of an event stream.`,
+  );
+}
+
 function isChallenge({ status, contentType, body }: RefusedCall): boolean {
   if (CHALLENGE_MARK.test(body)) return true;
-  return contentType.includes('html') && (status === 403 || (status === 503 && /cloudflare|challenge/i.test(body)));
+  return (
+    contentType.includes('html') && (status === 403 || (status === 503 && /cloudflare|challenge/i.test(body)))
+  );
 }
 
 function forbidden({ anonymous }: RefusedCall, detail: Detail, text: string): ChatError {
@@ -101,9 +125,13 @@ function rejected(call: RefusedCall, detail: Detail, text: string): ChatError {
   if (detail.code.startsWith('conversation_')) return noConversation();
   // We built the call, so a 400 or a 422 says that the backend speaks another protocol than we do:
   // not the client's fault, and no better on a second try.
-  return error('upstream_protocol_error', `The backend rejected the ${call.at} call with ${call.status}${quote(detail)}.`, {
-    retryable: false,
-  });
+  return error(
+    'upstream_protocol_error',
+    `The backend rejected the ${call.at} call with ${call.status}${quote(detail)}.`,
+    {
+      retryable: false,
+    },
+  );
 }
 
 function challenge(): ChatError {
@@ -137,7 +165,10 @@ function noVisitors(detail: Detail): ChatError {
 
 function unauthorized(detail: Detail): ChatError {
   const text = `${detail.code} ${detail.message}`;
-  return error('account_unauthorized', `The backend refuses the account's access token: ${tokenState(text)}.`);
+  return error(
+    'account_unauthorized',
+    `The backend refuses the account's access token: ${tokenState(text)}.`,
+  );
 }
 
 function tokenState(text: string): string {
@@ -154,13 +185,19 @@ function noConversation(): ChatError {
 
 function noModel(model: string | null): ChatError {
   const name = model === null ? 'The model' : `The model \`${toSafeText(model)}\``;
-  return error('model_not_found', `${name} does not exist or you do not have access to it.`, { param: 'model' });
+  return error('model_not_found', `${name} does not exist or you do not have access to it.`, {
+    param: 'model',
+  });
 }
 
 function tooLong(): ChatError {
-  return error('context_length_exceeded', 'The messages are too long for the backend. Send something shorter.', {
-    param: 'messages',
-  });
+  return error(
+    'context_length_exceeded',
+    'The messages are too long for the backend. Send something shorter.',
+    {
+      param: 'messages',
+    },
+  );
 }
 
 function limited(detail: Detail, waitS: number | null): ChatError {
@@ -174,7 +211,9 @@ function limited(detail: Detail, waitS: number | null): ChatError {
 
 // Another account would hear the same about the same words.
 function moderated(detail: Detail): ChatError {
-  return error('upstream_refused', `The backend's moderation stopped the answer${quote(detail)}.`, { retryable: false });
+  return error('upstream_refused', `The backend's moderation stopped the answer${quote(detail)}.`, {
+    retryable: false,
+  });
 }
 
 function unwell({ status, retryAfter }: RefusedCall, detail: Detail): ChatError {
@@ -215,7 +254,8 @@ function parseDetail(body: string): Detail {
   const json = parseObject(body);
   if (json === null) return { ...NO_DETAIL, message: body };
   const detail = json['detail'] ?? json['error'] ?? json;
-  if (typeof detail === 'string') return { ...NO_DETAIL, message: detail, clearsInS: toWait(json['clears_in']) };
+  if (typeof detail === 'string')
+    return { ...NO_DETAIL, message: detail, clearsInS: toWait(json['clears_in']) };
   if (Array.isArray(detail)) return { ...NO_DETAIL, message: detail.map(toComplaint).join('; ') };
   if (!isObject(detail)) return NO_DETAIL;
   return {

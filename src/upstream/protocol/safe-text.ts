@@ -5,7 +5,8 @@ const MAX_INPUT_LENGTH = 4_000;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}]+/gu;
 const MARKUP = /<[^>]*>?/g;
 /** `Bearer x`, `token=x`, `password: x`, `"authorization":"x"`. */
-const NAMED_SECRET = /\b(bearer|authorization|(?:access|refresh|id)?[-_ ]?token|api[-_ ]?key|authkey|password|secret|cookie)(["']?\s*[:=]\s*["']?|\s+)(?=\S*[\d.=_-]|\S{20})(?:bearer\s+)?\S+/gi;
+const NAMED_SECRET =
+  /\b(bearer|authorization|(?:access|refresh|id)?[-_ ]?token|api[-_ ]?key|authkey|password|secret|cookie)(["']?\s*[:=]\s*["']?|\s+)(?=\S*[\d.=_-]|\S{20})(?:bearer\s+)?\S+/gi;
 /** User and password of a URL. */
 const URL_LOGIN = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi;
 /** JWTs, keys and everything else that is long and has no gap, but for plain words and URLs' parts. */
