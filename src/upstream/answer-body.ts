@@ -20,6 +20,9 @@ export interface AnswerBody {
 const MAX_BAD_BODY_BYTES = 64 * 1024;
 /** An error is told with what came of its body by then. */
 const BAD_BODY_TIMEOUT_MS = 5_000;
+/** On each side of a decoder. A chunk from the socket is as large, and less would pause after each. */
+const DECODER_BUFFER_BYTES = 64 * 1024;
+const DECODER_STEP_BYTES = 16 * 1024;
 
 /** The stream as it comes. */
 export function createPlainBody(reader: StreamReader, control: SendControl): AnswerBody {
@@ -62,7 +65,7 @@ export function createInflatedBody(encoding: string, reader: StreamReader, contr
     });
   }
   return {
-    // The decoder holds some 32 KiB; when that is full the connection waits.
+    // The decoder's buffers are bounded; when they are full the connection waits.
     write(chunk) {
       if (decoder?.write(chunk) === false) control.pause();
     },
@@ -78,14 +81,15 @@ export function createInflatedBody(encoding: string, reader: StreamReader, contr
 }
 
 function createDecoder(encoding: string): Transform | null {
+  const options = { chunkSize: DECODER_STEP_BYTES, highWaterMark: DECODER_BUFFER_BYTES };
   switch (encoding) {
     case 'gzip':
     case 'x-gzip':
-      return createGunzip();
+      return createGunzip(options);
     case 'deflate':
-      return createInflate();
+      return createInflate(options);
     case 'br':
-      return createBrotliDecompress();
+      return createBrotliDecompress(options);
     default:
       return null;
   }

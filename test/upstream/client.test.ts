@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -41,7 +41,13 @@ async function listen(t: Test, server: Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const serve = (t: Test, listener: RequestListener): Promise<string> => listen(t, createServer(listener));
+type Listener = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+const serve = (t: Test, listener: Listener): Promise<string> =>
+  listen(
+    t,
+    createServer((request, response) => void listener(request, response)),
+  );
 
 /** Everything one call told its reader. */
 interface Heard {
@@ -275,7 +281,7 @@ t.test('abort frees the socket in every phase and nothing more is heard', async 
 t.test('pause stops the reading, resume goes on', async (t) => {
   for (const encoding of ['identity', 'gzip']) {
     let offered = 0;
-    const total = 40_000_000;
+    const total = encoding === 'gzip' ? 15_000_000 : 40_000_000;
     const origin = await serve(t, (_, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': encoding });
       const sink = encoding === 'gzip' ? createGzip({ level: 0 }) : response;
