@@ -15,7 +15,7 @@ export interface ExitsOptions {
 }
 
 export interface OutboundRequest {
-  /** Scheme, host and port. */
+  /** Scheme, host and port; a path behind them goes before `path`. */
   readonly origin: string;
   readonly method: 'GET' | 'POST' | 'PUT';
   /** Path and query. */
@@ -66,6 +66,8 @@ const MAX_HEADER_BYTES = 65_536;
 /** Pool and dialler of one exit to one origin. */
 interface Route {
   readonly pool: Pool;
+  /** The path of a gateway that does not live at the root, without a slash at its end. */
+  readonly prefix: string;
   /** Runs `dispatch`; connections that undici opens meanwhile end when `signal` fires. */
   dispatch(
     options: Dispatcher.DispatchOptions,
@@ -134,7 +136,8 @@ export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits 
   };
 }
 
-function createRoute(origin: string, dial: Dial): Route {
+function createRoute(base: string, dial: Dial): Route {
+  const { origin, pathname } = new URL(base);
   let asking: AbortSignal | null = null;
   const connect: buildConnector.connector = ({ protocol, hostname, port }, callback) => {
     const target = { protocol, host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
@@ -156,6 +159,7 @@ function createRoute(origin: string, dial: Dial): Route {
   });
   return {
     pool,
+    prefix: pathname.replace(/\/+$/, ''),
     // With pipelining 1 undici opens a connection for the one request that it is given, and does so
     // before `dispatch` returns: what is opened now is this request's, and ends with it.
     dispatch(options, handler, signal) {
@@ -216,13 +220,14 @@ function sendThrough(
     onResponseError: (_, error) => fail(error),
   };
 
-  const { origin: _, ...rest } = request;
+  const { method, path, headers, body } = request;
   // Later, so that the caller has the control in hand before the reader hears anything.
   queueMicrotask(() => {
     if (isDone) return;
     if (route === null) return fail(new ChatError('shutting_down', 'The proxy is shutting down.'));
     try {
-      route.dispatch({ ...rest, body: rest.body, headers: { ...rest.headers } }, handler, dialling.signal);
+      const options = { method, path: route.prefix + path, headers: { ...headers }, body };
+      route.dispatch(options, handler, dialling.signal);
     } catch (error) {
       fail(error instanceof Error ? error : new Error('dispatch failed'));
     }

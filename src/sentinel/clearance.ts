@@ -28,10 +28,13 @@ export interface ClearanceOptions {
   readonly nowMs: () => number;
   readonly random: () => number;
   readonly newId: () => string;
+  readonly landingTimeoutMs?: number;
   readonly requirementsTimeoutMs?: number;
   readonly arkoseTimeoutMs?: number;
 }
 
+/** A chat waits no longer for a page that it can do without. */
+const LANDING_TIMEOUT_MS = 5_000;
 const REQUIREMENTS_TIMEOUT_MS = 10_000;
 const ARKOSE_TIMEOUT_MS = 15_000;
 const NOTHING: Clearance = { requirementsToken: null, proofToken: null, arkoseToken: null };
@@ -40,7 +43,12 @@ const monotonicMs = (): number => performance.now();
 /** Landing page, requirements, then proof of work and Arkose side by side. */
 export function createClearance(options: ClearanceOptions): Pick<ChatPorts, 'clear'> {
   const { exchange, profile, nowMs, random, newId } = options;
-  const landing = createLanding({ exchange, profile, nowMs: monotonicMs });
+  const landing = createLanding({
+    exchange,
+    profile,
+    nowMs: monotonicMs,
+    timeoutMs: options.landingTimeoutMs ?? LANDING_TIMEOUT_MS,
+  });
   const arkose = createArkose({
     exchange,
     services: options.arkoseServices,

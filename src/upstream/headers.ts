@@ -20,7 +20,8 @@ export function baseHeaders(session: Session, profile: ClientProfile): Headers {
 }
 
 /** The same for a page, which belongs to nobody: no token, no device. */
-export function pageHeaders(origin: string, { userAgent, authKey }: ClientProfile): Headers {
+export function pageHeaders(base: string, { userAgent, authKey }: ClientProfile): Headers {
+  const { origin } = new URL(base);
   return {
     accept: '*/*',
     // The dispatcher does not decompress, and a compressed stream would only come later.

@@ -14,13 +14,12 @@ export interface LandingOptions {
   readonly profile: ClientProfile;
   /** May start anywhere, never goes back. */
   readonly nowMs: () => number;
-  readonly timeoutMs?: number;
+  readonly timeoutMs: number;
 }
 
 /** Never fails but with the signal's reason: a page that cannot be had is replaced by a stand-in. */
 export type Landing = (session: Session, signal: AbortSignal) => Promise<LandingPage>;
 
-const TIMEOUT_MS = 5_000;
 const PAGE_LIFE_MS = 15 * 60_000;
 /** A page that failed is tried again soon, but not before every chat. */
 const STAND_IN_LIFE_MS = 60_000;
@@ -38,7 +37,7 @@ interface SharedFetch {
 }
 
 export function createLanding(options: LandingOptions): Landing {
-  const { exchange, profile, nowMs, timeoutMs = TIMEOUT_MS } = options;
+  const { exchange, profile, nowMs, timeoutMs } = options;
   const cached = new Map<string, CachedPage>();
   const fetches = new Map<string, SharedFetch>();
 

@@ -120,7 +120,8 @@ t.test('straight out, connections are used again', async (t) => {
   t.equal(exits.pick(), DIRECT);
   t.match(await get(exits, origin), { status: 200, text: 'hello' });
   t.match(await get(exits, origin), { status: 200 });
-  t.same(paths, ['/x', '/x']);
+  t.match(await get(exits, `${origin}/relay`), { status: 200 });
+  t.same(paths, ['/x', '/x', '/relay/x'], 'a gateway may live under a path');
 });
 
 t.test('through an HTTP proxy with a login, in turn with the next one', async (t) => {

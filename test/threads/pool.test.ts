@@ -75,7 +75,7 @@ t.test('the queue is bounded, and what leaves it makes room', async (t) => {
 });
 
 t.test('a deadline says whether a thread was missing or the proof too long', async (t) => {
-  const pool = openPool(t, { timeoutMs: 300 });
+  const pool = openPool(t, { timeoutMs: 1_500 });
   const searching = pool.solve(ENDLESS, never);
   const waiting = pool.solve(ENDLESS, never);
   await Promise.all([
