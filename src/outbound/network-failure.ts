@@ -1,0 +1,79 @@
+import { errors } from 'undici';
+import { ChatError } from '../errors.ts';
+import { DialError } from './dial.ts';
+
+/** How far a request had come when it failed. */
+export type Progress = 'dialling' | 'sent' | 'answering';
+
+/** The words for a way out, such as `outbound proxy 2`; null: none. */
+type ExitLabel = string | null;
+
+/**
+ * A failure of the network as the client shall see it.
+ *
+ * `dialling` proves that the backend saw nothing: the request is written only to an open connection.
+ * `sent` leaves it open whether the backend began; a turn it may have begun costs little and a
+ * temporary chat leaves nothing behind, so another attempt is allowed, and the message tells the two
+ * apart. `answering` is a broken answer, and whether anything of it went out is known by the reader.
+ */
+export function toNetworkFailure(error: Error, progress: Progress, exit: ExitLabel): ChatError {
+  if (error instanceof ChatError) return error;
+  if (error instanceof DialError) return toDialFailure(error, exit);
+  if (error instanceof errors.InvalidArgumentError) return unsendable(error);
+  if (error instanceof errors.ClientDestroyedError || error instanceof errors.ClientClosedError) {
+    return new ChatError('shutting_down', 'The proxy is shutting down.');
+  }
+  if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError) {
+    return protocolError('The backend answered with something that is not HTTP.', error);
+  }
+  if (progress === 'answering') {
+    return protocolError('The backend cut its answer off before the end.', error);
+  }
+  const step = progress === 'sent' ? 'closed the connection before it answered' : 'could not be reached';
+  return unreachable(`The backend ${step}${reason(error)}.`, error);
+}
+
+function toDialFailure(error: DialError, exit: ExitLabel): ChatError {
+  const by = exit ?? 'the connection';
+  switch (error.stage) {
+    case 'timeout':
+      return new ChatError(
+        'upstream_timeout',
+        `The backend could not be reached${exit === null ? '' : ` through ${exit}`} in the time that CONNECT_TIMEOUT_MS allows.`,
+        { cause: error, retryable: true },
+      );
+    case 'proxy':
+      return unreachable(`Cannot connect to ${by}${reason(error)}; see PROXY_URL.`, error);
+    case 'tunnel':
+      return unreachable(`Cannot reach the backend through ${by}: ${error.message}; see PROXY_URL.`, error);
+    case 'backend':
+      return unreachable(`The backend could not be reached${reason(error)}; see CHATGPT_BASE_URL.`, error);
+    default:
+      return error.stage satisfies never;
+  }
+}
+
+// Headers are built from the caller's token and account id and from settings; nothing else can be wrong.
+function unsendable(cause: Error): ChatError {
+  return new ChatError('invalid_value', 'The access token or account id cannot be sent in an HTTP header.', {
+    cause,
+  });
+}
+
+function unreachable(message: string, cause: Error): ChatError {
+  return new ChatError('upstream_unreachable', message, { cause, retryable: true });
+}
+
+function protocolError(message: string, cause: Error): ChatError {
+  return new ChatError('upstream_protocol_error', message, { cause });
+}
+
+/** The system's name for it (`ECONNREFUSED`), never its message: that has addresses in it. */
+function reason(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code = (at as NodeJS.ErrnoException).code;
+    if (typeof code === 'string' && /^E[A-Z_]+$|^CERT_|^(DEPTH_|SELF_|UNABLE_)/.test(code))
+      return ` (${code})`;
+  }
+  return '';
+}

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import type { ChatPorts, Clearance, Session } from '../chat/ports.ts';
+import { ChatError } from '../errors.ts';
+import { DIRECT } from '../outbound/exits.ts';
+import type { Exchange } from '../outbound/exchange.ts';
+import type { ProofPool } from '../threads/pool.ts';
+import type { ProofTask } from '../threads/tasks.ts';
+import { createLanding } from '../upstream/landing.ts';
+import type { ClientProfile } from '../upstream/headers.ts';
+import { createArkose } from './arkose.ts';
+import { browserConfig } from './browser-config.ts';
+import { createNodeHasher } from './node-hasher.ts';
+import { encodeAnswer, isTooHard, passes, requirementsToken } from './proof.ts';
+import { fetchRequirements } from './requirements.ts';
+import type { Requirements } from './requirements.ts';
+
+export interface ClearanceOptions {
+  readonly exchange: Exchange;
+  readonly profile: ClientProfile;
+  readonly pool: Pick<ProofPool, 'solve'>;
+  /** ARKOSE_TOKEN_URL. */
+  readonly arkoseServices: readonly string[];
+  /** POW_DIFFICULTY. */
+  readonly hardestDifficulty: string;
+  /** CONVERSATION_ONLY: the gateway answers the challenges itself. */
+  readonly conversationOnly: boolean;
+  /** Wall clock, for the date in the proof. */
+  readonly nowMs: () => number;
+  readonly random: () => number;
+  readonly newId: () => string;
+  readonly landingTimeoutMs?: number;
+  readonly requirementsTimeoutMs?: number;
+  readonly arkoseTimeoutMs?: number;
+}
+
+/** A chat waits no longer for a page that it can do without. */
+const LANDING_TIMEOUT_MS = 5_000;
+const REQUIREMENTS_TIMEOUT_MS = 10_000;
+const ARKOSE_TIMEOUT_MS = 15_000;
+const NOTHING: Clearance = { requirementsToken: null, proofToken: null, arkoseToken: null };
+const monotonicMs = (): number => performance.now();
+
+/** Landing page, requirements, then proof of work and Arkose side by side. */
+export function createClearance(options: ClearanceOptions): Pick<ChatPorts, 'clear'> {
+  const { exchange, profile, nowMs, random, newId } = options;
+  const landing = createLanding({
+    exchange,
+    profile,
+    nowMs: monotonicMs,
+    timeoutMs: options.landingTimeoutMs ?? LANDING_TIMEOUT_MS,
+  });
+  const arkose = createArkose({
+    exchange,
+    services: options.arkoseServices,
+    exit: DIRECT,
+    timeoutMs: options.arkoseTimeoutMs ?? ARKOSE_TIMEOUT_MS,
+  });
+  const timeoutMs = options.requirementsTimeoutMs ?? REQUIREMENTS_TIMEOUT_MS;
+  const search = { hasher: createNodeHasher(), nowMs: monotonicMs, isCancelled: () => false };
+
+  async function clear(session: Session, signal: AbortSignal): Promise<Clearance> {
+    if (options.conversationOnly) return NOTHING;
+    const page = await landing(session, signal);
+    const parts = browserConfig({ userAgent: profile.userAgent, ...page }, { nowMs, random, newId });
+    const p = requirementsToken(parts, String(random()), search);
+    const wanted = await fetchRequirements({ exchange, profile, timeoutMs }, session, p, signal);
+    refuseTooHard(wanted.proof, options.hardestDifficulty);
+    const [proofToken, arkoseToken] = await together(signal, (either) => [
+      prove(wanted.proof, parts, either),
+      wanted.arkose === null ? Promise.resolve(null) : arkose(wanted.arkose.blob, either),
+    ]);
+    return { requirementsToken: wanted.token, proofToken, arkoseToken };
+  }
+
+  async function prove(
+    proof: Requirements['proof'],
+    parts: ProofTask['parts'],
+    signal: AbortSignal,
+  ): Promise<string | null> {
+    if (proof === null) return null;
+    const { seed, difficulty } = proof;
+    const { base64 } = await options.pool.solve({ seed, difficulty, parts }, signal);
+    // One hash by another implementation: an answer that we know to be wrong costs the address its name.
+    const digest = createHash('sha3-512')
+      .update(seed + base64)
+      .digest();
+    if (!passes(digest, difficulty))
+      throw new ChatError('internal_error', 'The proof of work came out wrong.');
+    return encodeAnswer(base64);
+  }
+
+  return { clear };
+}
+
+function refuseTooHard(proof: Requirements['proof'], hardest: string): void {
+  if (proof === null || !isTooHard(proof.difficulty, hardest)) return;
+  throw new ChatError(
+    'pow_difficulty_too_high',
+    `The backend wants a proof of work of difficulty ${proof.difficulty.slice(0, 16)}; POW_DIFFICULTY allows only easier ones than ${hardest}. It distrusts the address: use another outbound proxy (PROXY_URL), or allow more.`,
+  );
+}
+
+/** Runs both; when one fails, or the signal fires, the other is told to stop. */
+async function together<T, U>(
+  signal: AbortSignal,
+  start: (either: AbortSignal) => [Promise<T>, Promise<U>],
+): Promise<[T, U]> {
+  const either = new AbortController();
+  const onAbort = (): void => either.abort(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.all(start(either.signal));
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    either.abort();
+  }
+}

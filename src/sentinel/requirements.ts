@@ -1,0 +1,112 @@
+import type { Session } from '../chat/ports.ts';
+import { ChatError } from '../errors.ts';
+import { headerText } from '../outbound/exchange.ts';
+import type { Answer, Exchange } from '../outbound/exchange.ts';
+import { baseHeaders, basePath } from '../upstream/headers.ts';
+import type { ClientProfile } from '../upstream/headers.ts';
+import { toRefusal } from '../upstream/protocol/refusal.ts';
+import { isDifficulty } from './proof.ts';
+
+/** What the backend wants before it takes a turn. Turnstile is left out: nobody here can answer it. */
+export interface Requirements {
+  readonly token: string;
+  readonly proof: { readonly seed: string; readonly difficulty: string } | null;
+  readonly arkose: { readonly blob: string | null } | null;
+}
+
+export interface RequirementsOptions {
+  readonly exchange: Exchange;
+  readonly profile: ClientProfile;
+  readonly timeoutMs: number;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What an HTTP header can carry of such a token. */
+const HEADER_TEXT = /^[\x21-\x7e]+$/;
+
+/** Asks for the challenges of one turn. `p` is the requirements token made by us. */
+export async function fetchRequirements(
+  { exchange, profile, timeoutMs }: RequirementsOptions,
+  session: Session,
+  p: string,
+  signal: AbortSignal,
+): Promise<Requirements> {
+  const request = {
+    exit: session.exit,
+    origin: session.origin,
+    method: 'POST',
+    path: `${basePath(session)}/sentinel/chat-requirements`,
+    headers: baseHeaders(session, profile),
+    body: JSON.stringify({ p }),
+    timeoutMs,
+    step: 'the requirements of the backend (sentinel/chat-requirements)',
+  } as const;
+  const answer = await exchange(request, signal);
+  const anonymous = session.caller.token === null;
+  const fields = answer.status === 200 ? parseFields(answer.text) : null;
+  if (fields === null) throw refusalOf(answer, anonymous);
+  return toRequirements(fields, anonymous);
+}
+
+function refusalOf(answer: Answer, anonymous: boolean): ChatError {
+  const refusal = toRefusal({
+    status: answer.status,
+    contentType: answer.contentType,
+    body: answer.text,
+    retryAfter: headerText(answer.headers, 'retry-after'),
+    anonymous,
+    at: 'requirements',
+    model: null,
+  });
+  const isChallenge = refusal.code === 'upstream_challenge';
+  return answer.status === 200 && !isChallenge ? broken('is no JSON object') : refusal;
+}
+
+function toRequirements(fields: Fields, anonymous: boolean): Requirements {
+  if (anonymous && fields['force_login'] === true) {
+    throw new ChatError(
+      'anonymous_unavailable',
+      'The backend wants visitors from this address to sign in. Send an access token as the API key.',
+    );
+  }
+  const token = fields['token'];
+  if (typeof token !== 'string' || !HEADER_TEXT.test(token)) throw broken('has no usable token');
+  return { token, proof: toProof(block(fields, 'proofofwork')), arkose: toArkose(block(fields, 'arkose')) };
+}
+
+function toProof(proof: Fields): Requirements['proof'] {
+  if (proof['required'] !== true) return null;
+  const { seed, difficulty } = proof;
+  if (typeof seed !== 'string' || typeof difficulty !== 'string' || !isDifficulty(difficulty)) {
+    throw broken('asks for a proof of work without a usable seed and difficulty');
+  }
+  return { seed, difficulty: difficulty.toLowerCase() };
+}
+
+function toArkose(arkose: Fields): Requirements['arkose'] {
+  if (arkose['required'] !== true) return null;
+  return { blob: typeof arkose['dx'] === 'string' ? arkose['dx'] : null };
+}
+
+function block(fields: Fields, name: string): Fields {
+  const value = fields[name];
+  return isFields(value) ? value : {};
+}
+
+function parseFields(text: string): Fields | null {
+  try {
+    const json: unknown = JSON.parse(text);
+    return isFields(json) ? json : null;
+  } catch {
+    return null;
+  }
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function broken(how: string): ChatError {
+  return new ChatError('upstream_protocol_error', `The backend's answer about its requirements ${how}.`);
+}

@@ -1,0 +1,133 @@
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import type { Transform } from 'node:stream';
+import type { StreamReader } from '../chat/ports.ts';
+import { ChatError } from '../errors.ts';
+import { createBodyCollector, decompress } from '../outbound/exchange.ts';
+import type { ResponseHeaders, SendControl } from '../outbound/exits.ts';
+import { toSafeText } from './protocol/safe-text.ts';
+
+/** What is done with the bytes of an answer once its head is known. Tells its reader one ending at most. */
+export interface AnswerBody {
+  write(chunk: Buffer): void;
+  end(): void;
+  fail(error: ChatError): void;
+  pause(): void;
+  resume(): void;
+  /** The reader left: nothing more is told, nothing is kept. */
+  drop(): void;
+}
+
+const MAX_BAD_BODY_BYTES = 64 * 1024;
+/** An error is told with what came of its body by then. */
+const BAD_BODY_TIMEOUT_MS = 5_000;
+/** On each side of a decoder. A chunk from the socket is as large, and less would pause after each. */
+const DECODER_BUFFER_BYTES = 64 * 1024;
+const DECODER_STEP_BYTES = 16 * 1024;
+
+/** The stream as it comes. */
+export function createPlainBody(reader: StreamReader, control: SendControl): AnswerBody {
+  reader.onOpen();
+  return {
+    write: (chunk) => reader.onBytes(chunk),
+    end: () => reader.onEnd(),
+    fail: (error) => reader.onFailure(error),
+    pause: () => control.pause(),
+    resume: () => {},
+    drop: () => {},
+  };
+}
+
+/** A stream that some gateway compressed although we ask for `identity`. */
+export function createInflatedBody(encoding: string, reader: StreamReader, control: SendControl): AnswerBody {
+  const decoder = createDecoder(encoding);
+  let isOver = decoder === null;
+  const fail = (error: ChatError): void => {
+    if (isOver) return;
+    isOver = true;
+    decoder?.destroy();
+    reader.onFailure(error);
+  };
+  if (decoder === null) {
+    control.abort();
+    reader.onFailure(broken(`is encoded as \`${toSafeText(encoding)}\`, which nobody asked for`));
+  } else {
+    reader.onOpen();
+    decoder.on('data', (chunk: Buffer) => isOver || reader.onBytes(chunk));
+    decoder.on('drain', () => control.resume());
+    decoder.on('end', () => {
+      if (isOver) return;
+      isOver = true;
+      reader.onEnd();
+    });
+    decoder.on('error', () => {
+      control.abort();
+      fail(broken(`is broken ${encoding}`));
+    });
+  }
+  return {
+    // The decoder's buffers are bounded; when they are full the connection waits.
+    write(chunk) {
+      if (decoder?.write(chunk) === false) control.pause();
+    },
+    end: () => decoder?.end(),
+    fail,
+    pause: () => decoder?.pause(),
+    resume: () => decoder?.resume(),
+    drop() {
+      isOver = true;
+      decoder?.destroy();
+    },
+  };
+}
+
+function createDecoder(encoding: string): Transform | null {
+  const options = { chunkSize: DECODER_STEP_BYTES, highWaterMark: DECODER_BUFFER_BYTES };
+  switch (encoding) {
+    case 'gzip':
+    case 'x-gzip':
+      return createGunzip(options);
+    case 'deflate':
+      return createInflate(options);
+    case 'br':
+      return createBrotliDecompress(options);
+    default:
+      return null;
+  }
+}
+
+function broken(how: string): ChatError {
+  return new ChatError('upstream_protocol_error', `The backend's stream ${how}.`);
+}
+
+/** An answer that is no stream: its first part is read and explained. */
+export function createBadBody(
+  reader: StreamReader,
+  control: SendControl,
+  headers: ResponseHeaders,
+  explain: (body: string) => ChatError,
+): AnswerBody {
+  const body = createBodyCollector(MAX_BAD_BODY_BYTES);
+  let isOver = false;
+  const conclude = (): void => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(timer);
+    control.abort();
+    reader.onFailure(explain(decompress(body.bytes(), headers) ?? ''));
+  };
+  const timer = setTimeout(conclude, BAD_BODY_TIMEOUT_MS);
+  return {
+    write(chunk) {
+      if (!isOver && !body.add(chunk)) conclude();
+    },
+    end: conclude,
+    // The status alone says more than that the rest of the body did not come.
+    fail: conclude,
+    pause: () => {},
+    resume: () => {},
+    drop() {
+      isOver = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,73 @@
+import type { Session } from '../chat/ports.ts';
+
+/** One browser for all calls: what the headers say must be what the proof of work says. */
+export interface ClientProfile {
+  readonly userAgent: string;
+  /** Sent as `authkey` to a private gateway. */
+  readonly authKey: string | null;
+}
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** What a browser on the gateway's own page sends with every call. */
+export function baseHeaders(session: Session, profile: ClientProfile): Headers {
+  return {
+    ...pageHeaders(session.origin, profile),
+    'content-type': 'application/json',
+    'oai-device-id': session.deviceId,
+    ...identity(session),
+  };
+}
+
+/** The same for a page, which belongs to nobody: no token, no device. */
+export function pageHeaders(base: string, { userAgent, authKey }: ClientProfile): Headers {
+  const { origin } = new URL(base);
+  return {
+    accept: '*/*',
+    // The dispatcher does not decompress, and a compressed stream would only come later.
+    'accept-encoding': 'identity',
+    'accept-language': 'en-US,en;q=0.9',
+    'oai-language': 'en-US',
+    origin,
+    referer: `${origin}/`,
+    priority: 'u=1, i',
+    ...clientHints(userAgent),
+    'sec-fetch-dest': 'empty',
+    'sec-fetch-mode': 'cors',
+    'sec-fetch-site': 'same-origin',
+    'user-agent': userAgent,
+    ...(authKey === null ? {} : { authkey: authKey }),
+  };
+}
+
+/** `/backend-api` for an account, `/backend-anon` for a visitor. */
+export function basePath({ caller }: Session): string {
+  return caller.token === null ? '/backend-anon' : '/backend-api';
+}
+
+function identity({ caller }: Session): Headers {
+  if (caller.token === null) return {};
+  return {
+    authorization: `Bearer ${caller.token}`,
+    ...(caller.accountId === null ? {} : { 'chatgpt-account-id': caller.accountId }),
+  };
+}
+
+// Only Chromium browsers send client hints, and theirs repeat what the user agent says.
+function clientHints(userAgent: string): Headers {
+  const version = /Chrome\/(\d+)/.exec(userAgent)?.[1];
+  if (version === undefined) return {};
+  const brand = userAgent.includes('Edg/') ? 'Microsoft Edge' : 'Google Chrome';
+  return {
+    'sec-ch-ua': `"Chromium";v="${version}", "${brand}";v="${version}", "Not-A.Brand";v="99"`,
+    'sec-ch-ua-mobile': userAgent.includes('Mobile') ? '?1' : '?0',
+    'sec-ch-ua-platform': `"${platform(userAgent)}"`,
+  };
+}
+
+function platform(userAgent: string): string {
+  if (userAgent.includes('Windows')) return 'Windows';
+  if (userAgent.includes('Android')) return 'Android';
+  if (userAgent.includes('Mac OS X')) return 'macOS';
+  return 'Linux';
+}

@@ -1,0 +1,52 @@
+import type { Turn, TurnMessage } from '../../conversation/turn.ts';
+
+/** A browser window of this size in this time zone; the backend wants some of each. */
+const TIMEZONE = 'America/Los_Angeles';
+const TIMEZONE_OFFSET_MIN = -480;
+const WINDOW = {
+  is_dark_mode: false,
+  time_since_loaded: 60,
+  page_height: 900,
+  page_width: 1600,
+  pixel_ratio: 1,
+  screen_height: 1080,
+  screen_width: 1920,
+};
+
+/** The body of the conversation call, as JSON. `newId` makes uuids. */
+export function encodeTurn(turn: Turn, newId: () => string): string {
+  return JSON.stringify({
+    action: 'next',
+    messages: turn.messages.map((message) => encodeMessage(message, newId())),
+    ...(turn.conversationId === null ? {} : { conversation_id: turn.conversationId }),
+    parent_message_id: turn.parentMessageId ?? newId(),
+    model: turn.model.slug,
+    conversation_mode: encodeMode(turn.model.gizmoId),
+    history_and_training_disabled: !turn.keepHistory,
+    // Without it the backend may answer with the address of a web socket instead of a stream.
+    force_use_sse: true,
+    supported_encodings: ['v1'],
+    force_nulligen: false,
+    force_paragen: false,
+    force_paragen_model_slug: '',
+    force_rate_limit: false,
+    reset_rate_limits: false,
+    suggestions: [],
+    system_hints: [],
+    timezone: TIMEZONE,
+    timezone_offset_min: TIMEZONE_OFFSET_MIN,
+    variant_purpose: 'comparison_implicit',
+    websocket_request_id: newId(),
+    client_contextual_info: WINDOW,
+    paragen_cot_summary_display_override: 'allow',
+    paragen_stream_type_override: null,
+  });
+}
+
+function encodeMessage({ role, text }: TurnMessage, id: string): object {
+  return { id, author: { role }, content: { content_type: 'text', parts: [text] }, metadata: {} };
+}
+
+function encodeMode(gizmoId: string | null): object {
+  return gizmoId === null ? { kind: 'primary_assistant' } : { kind: 'gizmo_interaction', gizmo_id: gizmoId };
+}

@@ -1,0 +1,290 @@
+import { ChatError } from '../../errors.ts';
+import type { ErrorCode, ErrorDetails } from '../../errors.ts';
+import { toSafeText } from './safe-text.ts';
+
+/** An answer that is no success, with what we need to say whose fault it is. */
+export interface RefusedCall {
+  readonly status: number;
+  /** Media type in lower case, without parameters. */
+  readonly contentType: string;
+  /** The body, or its first part. */
+  readonly body: string;
+  /** Header `retry-after`, empty when absent. */
+  readonly retryAfter: string;
+  /** The caller has no token. */
+  readonly anonymous: boolean;
+  readonly at: 'requirements' | 'conversation';
+  /** The slug that was asked for; null where the call names none. */
+  readonly model: string | null;
+}
+
+/** What the backend says in one of its several forms of error body. */
+interface Detail {
+  readonly message: string;
+  readonly code: string;
+  readonly clearsInS: number | null;
+}
+
+const NO_DETAIL: Detail = { message: '', code: '', clearsInS: null };
+const CHALLENGE_MARK = /cf-please-wait|cf-spinner-please-wait|cf_chl_opt/;
+const UNUSUAL = /unusual activity|suspicious activity/i;
+const TOO_LONG = /message_length_exceeds_limit|too long|submit something shorter|context[_ ]length/i;
+const LIMIT =
+  /too many|rate.?limit|reached (your|the|our).*(limit|cap)|usage cap|model_cap_exceeded|one message at a time/i;
+const MODERATED = /content policy|usage policies|moderat|flagged/i;
+const NO_CONVERSATION = /conversation/i;
+const NO_MODEL = /model/i;
+const MAX_WAIT_S = 31 * 86_400;
+
+/** Turns a refusal into the error that a client sees; the rows of the error table. Never throws. */
+export function toRefusal(call: RefusedCall): ChatError {
+  const { status, contentType, body } = call;
+  if (isChallenge(call)) return challenge();
+  if (status >= 300 && status < 400) return redirected(call);
+  const detail = contentType.includes('html') ? NO_DETAIL : parseDetail(body);
+  const text = `${detail.code} ${detail.message}`;
+  switch (status) {
+    case 401:
+      return call.anonymous ? noVisitors(detail) : unauthorized(detail);
+    case 403:
+      return forbidden(call, detail, text);
+    case 404:
+      return notFound(call, detail, text);
+    case 413:
+      return tooLong();
+    case 429:
+      return limited(detail, waitSeconds(detail, call.retryAfter));
+    default:
+      return status >= 500 ? unwell(call, detail) : rejected(call, detail, text);
+  }
+}
+
+/** The same for a failure told inside a stream that began well. `code` is the backend's, if it gave one. */
+export function toStreamRefusal(message: string, code: string | null = null): ChatError {
+  const detail: Detail = { ...parseDetail(message), ...(code === null ? {} : { code }) };
+  const text = `${detail.code} ${detail.message}`;
+  if (CHALLENGE_MARK.test(message)) return challenge();
+  if (UNUSUAL.test(text)) return refused(detail);
+  if (TOO_LONG.test(text)) return tooLong();
+  if (detail.clearsInS !== null || LIMIT.test(text)) return limited(detail, waitSeconds(detail, ''));
+  if (MODERATED.test(text)) return moderated(detail);
+  return error('upstream_error', `The backend broke off with an error${quote(detail)}. Try again.`);
+}
+
+/**
+ * The conversation call succeeded with something else than an event stream. `body` may be cut; a web
+ * socket's address is what the backend gives when it ignores `force_use_sse`.
+ */
+export function toWrongAnswer(status: number, contentType: string, body: string): ChatError {
+  if (CHALLENGE_MARK.test(body)) return challenge();
+  const json = contentType.includes('json') ? parseObject(body) : null;
+  if (json !== null && 'wss_url' in json) {
+    return error(
+      'upstream_protocol_error',
+      'The backend wants to answer over a web socket, which the proxy does not speak: it asked for an event stream (force_use_sse).',
+    );
+  }
+  if (json !== null && ('detail' in json || 'error' in json)) return toStreamRefusal(body);
+  const what = contentType === '' ? 'no content type' : `\`${toSafeText(contentType)}\``;
+  return error(
+    'upstream_protocol_error',
+    `The backend answered the conversation call with ${status} and ${what} instead of an event stream.`,
+  );
+}
+
+function isChallenge({ status, contentType, body }: RefusedCall): boolean {
+  if (CHALLENGE_MARK.test(body)) return true;
+  return (
+    contentType.includes('html') && (status === 403 || (status === 503 && /cloudflare|challenge/i.test(body)))
+  );
+}
+
+function forbidden({ anonymous }: RefusedCall, detail: Detail, text: string): ChatError {
+  if (/deactivated|account_suspended/i.test(text) && !anonymous) return unauthorized(detail);
+  if (/force_login|please (log|sign) in/i.test(text) && anonymous) return noVisitors(detail);
+  return refused(detail);
+}
+
+function notFound({ at, model }: RefusedCall, detail: Detail, text: string): ChatError {
+  if (detail.code.startsWith('conversation_')) return noConversation();
+  if (detail.code.startsWith('model_')) return noModel(model);
+  if (at === 'conversation' && NO_CONVERSATION.test(text)) return noConversation();
+  if (at === 'conversation' && NO_MODEL.test(text)) return noModel(model);
+  return error(
+    'upstream_protocol_error',
+    `The backend does not know the ${at} call (404)${quote(detail)}. Is CHATGPT_BASE_URL right?`,
+    { retryable: false },
+  );
+}
+
+function rejected(call: RefusedCall, detail: Detail, text: string): ChatError {
+  if (TOO_LONG.test(text)) return tooLong();
+  if (detail.clearsInS !== null) return limited(detail, waitSeconds(detail, call.retryAfter));
+  if (UNUSUAL.test(text)) return refused(detail);
+  if (detail.code.startsWith('model_')) return noModel(call.model);
+  if (detail.code.startsWith('conversation_')) return noConversation();
+  // We built the call, so a 400 or a 422 says that the backend speaks another protocol than we do:
+  // not the client's fault, and no better on a second try.
+  return error(
+    'upstream_protocol_error',
+    `The backend rejected the ${call.at} call with ${call.status}${quote(detail)}.`,
+    {
+      retryable: false,
+    },
+  );
+}
+
+function challenge(): ChatError {
+  return error(
+    'upstream_challenge',
+    'The backend wants a browser check from this address before it talks to the proxy. Use another outbound proxy (PROXY_URL) or gateway (CHATGPT_BASE_URL).',
+  );
+}
+
+function refused(detail: Detail): ChatError {
+  return error(
+    'upstream_refused',
+    `The backend refused the request${quote(detail)}. It dislikes the address or the account; use another outbound proxy (PROXY_URL) or account, or try later.`,
+  );
+}
+
+function redirected({ at, status }: RefusedCall): ChatError {
+  return error(
+    'upstream_protocol_error',
+    `The backend redirected the ${at} call (${status}), which it never should. Is CHATGPT_BASE_URL right?`,
+    { retryable: false },
+  );
+}
+
+function noVisitors(detail: Detail): ChatError {
+  return error(
+    'anonymous_unavailable',
+    `The backend offers no anonymous chat from this address${quote(detail)}. Send an access token as the API key.`,
+  );
+}
+
+function unauthorized(detail: Detail): ChatError {
+  const text = `${detail.code} ${detail.message}`;
+  return error(
+    'account_unauthorized',
+    `The backend refuses the account's access token: ${tokenState(text)}.`,
+  );
+}
+
+function tokenState(text: string): string {
+  if (/deactivated|suspended/i.test(text)) return 'the account is deactivated';
+  if (/expired/i.test(text)) return 'it has expired; sign in again for a new one';
+  return 'it is not valid; sign in again for a new one';
+}
+
+function noConversation(): ChatError {
+  return error('conversation_not_found', 'The backend does not know this conversation, or it is not yours.', {
+    param: 'conversation_id',
+  });
+}
+
+function noModel(model: string | null): ChatError {
+  const name = model === null ? 'The model' : `The model \`${toSafeText(model)}\``;
+  return error('model_not_found', `${name} does not exist or you do not have access to it.`, {
+    param: 'model',
+  });
+}
+
+function tooLong(): ChatError {
+  return error(
+    'context_length_exceeded',
+    'The messages are too long for the backend. Send something shorter.',
+    {
+      param: 'messages',
+    },
+  );
+}
+
+function limited(detail: Detail, waitS: number | null): ChatError {
+  const ends = waitS === null ? 'Try again later.' : `The limit ends in ${waitS} s.`;
+  return error(
+    'rate_limit_exceeded',
+    `The backend's own limit is reached${quote(detail)}. ${ends}`,
+    waitS === null ? {} : { retryAfterS: waitS },
+  );
+}
+
+// Another account would hear the same about the same words.
+function moderated(detail: Detail): ChatError {
+  return error('upstream_refused', `The backend's moderation stopped the answer${quote(detail)}.`, {
+    retryable: false,
+  });
+}
+
+function unwell({ status, retryAfter }: RefusedCall, detail: Detail): ChatError {
+  const waitS = parseRetryAfter(retryAfter);
+  return error(
+    'upstream_error',
+    `The backend failed with ${status}${quote(detail)}. Try again.`,
+    waitS === null ? {} : { retryAfterS: waitS },
+  );
+}
+
+function error(code: ErrorCode, message: string, details: ErrorDetails = {}): ChatError {
+  return new ChatError(code, message, details);
+}
+
+function quote({ message }: Detail): string {
+  const text = toSafeText(message);
+  return text === '' ? '' : `: "${text}"`;
+}
+
+function waitSeconds(detail: Detail, retryAfter: string): number | null {
+  return detail.clearsInS ?? parseRetryAfter(retryAfter);
+}
+
+// The backend counts in seconds; the form with a date is not used by it.
+function parseRetryAfter(text: string): number | null {
+  return /^\d{1,9}$/.test(text.trim()) ? toWait(Number(text)) : null;
+}
+
+function toWait(value: unknown): number | null {
+  const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds < 0) return null;
+  return Math.min(Math.ceil(seconds), MAX_WAIT_S);
+}
+
+/** `{"detail": text | object | list}`, `{"error": ...}`, or plain text, by whatever media type it came. */
+function parseDetail(body: string): Detail {
+  const json = parseObject(body);
+  if (json === null) return { ...NO_DETAIL, message: body };
+  const detail = json['detail'] ?? json['error'] ?? json;
+  if (typeof detail === 'string')
+    return { ...NO_DETAIL, message: detail, clearsInS: toWait(json['clears_in']) };
+  if (Array.isArray(detail)) return { ...NO_DETAIL, message: detail.map(toComplaint).join('; ') };
+  if (!isObject(detail)) return NO_DETAIL;
+  return {
+    message: textOf(detail['message']) || textOf(detail['detail']),
+    code: textOf(detail['code']),
+    clearsInS: toWait(detail['clears_in']),
+  };
+}
+
+/** An entry of FastAPI's list: `body.messages: Field required`. */
+function toComplaint(entry: unknown): string {
+  if (!isObject(entry)) return '';
+  const place = Array.isArray(entry['loc']) ? entry['loc'].join('.') : '';
+  return `${place}: ${textOf(entry['msg'])}`;
+}
+
+function parseObject(body: string): Record<string, unknown> | null {
+  try {
+    const json: unknown = JSON.parse(body);
+    return isObject(json) ? json : null;
+  } catch {
+    return null;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,283 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import t from 'tap';
+import type { Test } from 'tap';
+import { createDirectAccounts } from '../../src/accounts/direct.ts';
+import { ChatError } from '../../src/errors.ts';
+import type { Clearance, Session } from '../../src/chat/ports.ts';
+import { createExchange } from '../../src/outbound/exchange.ts';
+import { createExits, DIRECT } from '../../src/outbound/exits.ts';
+import { createClearance } from '../../src/sentinel/clearance.ts';
+import type { ClearanceOptions } from '../../src/sentinel/clearance.ts';
+import { passes } from '../../src/sentinel/proof.ts';
+import { createProofPool } from '../../src/threads/pool.ts';
+import { parseLanding } from '../../src/upstream/landing.ts';
+
+const AGENT = 'Mozilla/5.0 (Test) Sim/1.0';
+const PAGE =
+  '<!DOCTYPE html><html data-build="prod-1"><head><script src="https://cdn/a.js"></script></head></html>';
+const never = new AbortController().signal;
+
+interface Seen {
+  readonly path: string;
+  readonly body: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly socket: Socket;
+}
+
+/** What the stand-in answers, by path; null: nothing, ever. */
+type Answers = Record<string, null | string | { status: number; body: string }>;
+
+const NOT_FOUND = { status: 404, body: '' };
+
+interface Backend {
+  readonly origin: string;
+  readonly server: Server;
+  readonly seen: Seen[];
+}
+
+async function startBackend(t: Test, answers: Answers): Promise<Backend> {
+  const seen: Seen[] = [];
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const { url: path = '', headers, socket } = request;
+    seen.push({ path, headers, socket, body: Buffer.concat(chunks).toString() });
+    server.emit('seen');
+    const answer = answers[path.replace(/^\/backend-(api|anon)/, '')];
+    if (answer === null) return;
+    const { status, body } =
+      typeof answer === 'string' ? { status: 200, body: answer } : (answer ?? NOT_FOUND);
+    response.writeHead(status, { 'content-type': path === '/' ? 'text/html' : 'application/json' }).end(body);
+  };
+  const server = createServer((request, response) => void serve(request, response));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, seen };
+}
+
+const pool = createProofPool({ threads: 1, maxQueue: 8, timeoutMs: 20_000 });
+t.teardown(() => pool.destroy());
+
+type Clear = (origin: string, token?: string | null, signal?: AbortSignal) => Promise<Clearance>;
+
+function open(t: Test, overrides: Partial<ClearanceOptions> = {}): Clear {
+  const exits = createExits({ proxies: [], connectTimeoutMs: 2_000 });
+  t.teardown(() => exits.destroy());
+  const { clear } = createClearance({
+    exchange: createExchange(exits),
+    profile: { userAgent: AGENT, authKey: null },
+    pool,
+    arkoseServices: [],
+    hardestDifficulty: '000032',
+    conversationOnly: false,
+    nowMs: Date.now,
+    random: Math.random,
+    newId: randomUUID,
+    ...overrides,
+  });
+  return (origin, token = null, signal = never) => {
+    const session: Session = {
+      origin,
+      caller: { token, accountId: null },
+      deviceId: 'a-device',
+      exit: DIRECT,
+    };
+    return clear(session, signal);
+  };
+}
+
+async function failure(attempt: Promise<unknown>): Promise<ChatError> {
+  const [result] = await Promise.allSettled([attempt]);
+  if (result?.status === 'rejected' && result.reason instanceof ChatError) return result.reason;
+  throw new Error('expected a ChatError');
+}
+
+const REQUIREMENTS = '/sentinel/chat-requirements';
+const wants = (fields: object): string =>
+  JSON.stringify({ persona: 'chatgpt-noauth', token: 'gAAAAABtoken', ...fields });
+const proof = (difficulty: unknown, seed: unknown = '0.42'): object => ({
+  proofofwork: { required: true, seed, difficulty },
+});
+
+t.test('landing page, requirements, proof: each as the backend checks it', async (t) => {
+  const turnstile = { turnstile: { required: true, dx: 'x' }, so: { required: true } };
+  const backend = await startBackend(t, {
+    '/': PAGE,
+    [REQUIREMENTS]: wants({ ...proof('00FFFF'), ...turnstile }),
+  });
+  const clear = open(t);
+  const clearance = await clear(backend.origin);
+  t.match(clearance, { requirementsToken: 'gAAAAABtoken', arkoseToken: null });
+  t.ok(clearance.proofToken?.startsWith('gAAAAAB'));
+  const base64 = clearance.proofToken?.slice(7) ?? '';
+  t.ok(passes(createHash('sha3-512').update(`0.42${base64}`).digest(), '00ffff'));
+  const entries = JSON.parse(Buffer.from(base64, 'base64').toString()) as unknown[];
+  t.match(entries, { 4: AGENT, 5: 'https://cdn/a.js', 6: 'prod-1' });
+  const [landing, call] = backend.seen;
+  t.match(landing, { path: '/', headers: { 'user-agent': AGENT } });
+  t.match(call, { path: `/backend-anon${REQUIREMENTS}`, headers: { 'oai-device-id': 'a-device' } });
+  t.match((JSON.parse(call?.body ?? '') as { p: string }).p, /^gAAAAAC[A-Za-z0-9+/=]+$/);
+  await clear(backend.origin, 'a-token');
+  t.equal(backend.seen.length, 3, 'the page is fetched once');
+  t.match(backend.seen[2], {
+    path: `/backend-api${REQUIREMENTS}`,
+    headers: { authorization: 'Bearer a-token' },
+  });
+});
+
+t.test('absent blocks ask for nothing, and a missing page stops nobody', async (t) => {
+  const backend = await startBackend(t, {
+    '/': { status: 500, body: '' },
+    [REQUIREMENTS]: wants({ arkose: {}, force_login: false }),
+  });
+  const expected = { requirementsToken: 'gAAAAABtoken', proofToken: null, arkoseToken: null };
+  t.same(await open(t)(backend.origin), expected);
+});
+
+t.test('CONVERSATION_ONLY asks nobody', async (t) => {
+  const clear = open(t, { conversationOnly: true });
+  const nothing = { requirementsToken: null, proofToken: null, arkoseToken: null };
+  t.same(await clear('http://127.0.0.1:1'), nothing);
+});
+
+t.test('what the requirements call can go wrong with', async (t) => {
+  const cases: [string | { status: number; body: string }, object][] = [
+    [wants({ force_login: true }), { code: 'anonymous_unavailable' }],
+    [wants({ token: null }), { code: 'upstream_protocol_error', message: /token/ }],
+    [wants({ token: 'a\nb' }), { code: 'upstream_protocol_error' }],
+    [wants(proof('xyz')), { code: 'upstream_protocol_error', message: /difficulty/ }],
+    [wants(proof('0fffff', 7)), { code: 'upstream_protocol_error', message: /seed/ }],
+    [wants(proof('000032')), { code: 'pow_difficulty_too_high', message: /000032/ }],
+    [wants(proof('000001')), { code: 'pow_difficulty_too_high' }],
+    ['[]', { code: 'upstream_protocol_error', message: /JSON object/ }],
+    ['<div class="cf-please-wait">', { code: 'upstream_challenge' }],
+    [{ status: 401, body: '{"detail":"Unauthorized"}' }, { code: 'anonymous_unavailable' }],
+    [{ status: 429, body: '{"detail":"Too many requests"}' }, { code: 'rate_limit_exceeded' }],
+    [wants({ arkose: { required: true, dx: 'x' } }), { code: 'arkose_required' }],
+  ];
+  for (const [answer, expected] of cases) {
+    const backend = await startBackend(t, { '/': PAGE, [REQUIREMENTS]: answer });
+    t.match(await failure(open(t)(backend.origin)), expected, JSON.stringify(answer));
+  }
+});
+
+t.test('Arkose is asked of the services in turn', async (t) => {
+  const services = await startBackend(t, {
+    '/good?k=1': '{"token":"an-arkose-token"}',
+    '/unsolved': '{"token":"canary","solved":false}',
+    '/garbage': 'canary',
+  });
+  const backend = await startBackend(t, {
+    '/': PAGE,
+    [REQUIREMENTS]: wants({ arkose: { required: true, dx: 'a blob' }, ...proof('0fffff') }),
+  });
+  const arkoseServices = ['/good?k=1', '/unsolved', '/garbage'].map((path) => services.origin + path);
+  const clear = open(t, { arkoseServices });
+  t.match(await clear(backend.origin, 'x'), { arkoseToken: 'an-arkose-token', proofToken: /^gAAAAAB/ });
+  t.equal(services.seen[0]?.body, '{"blob":"a blob"}');
+  for (const entry of [2, 3]) {
+    const error = await failure(clear(backend.origin, 'x'));
+    t.match(error, { code: 'arkose_failed', message: new RegExp(`entry ${entry}`) });
+    t.notMatch(error.message, /canary|127/);
+  }
+});
+
+t.test('who leaves ends every step', async (t) => {
+  const hard = wants(proof('000001', '0.1'));
+  const steps: [string, Answers, Partial<ClearanceOptions>][] = [
+    ['landing', { '/': null }, {}],
+    ['requirements', { '/': PAGE, [REQUIREMENTS]: null }, {}],
+    ['arkose', { '/': PAGE, [REQUIREMENTS]: wants({ arkose: { required: true } }), '/arkose': null }, {}],
+    ['proof', { '/': PAGE, [REQUIREMENTS]: hard }, { hardestDifficulty: '000000' }],
+  ];
+  for (const [name, answers, overrides] of steps) {
+    const backend = await startBackend(t, answers);
+    const leaving = new AbortController();
+    const clear = open(t, { arkoseServices: [`${backend.origin}/arkose`], ...overrides });
+    const waiting = clear(backend.origin, null, leaving.signal);
+    const hangs = { landing: 1, requirements: 2, arkose: 3, proof: 2 }[name] ?? 0;
+    while (backend.seen.length < hangs) await once(backend.server, 'seen');
+    while (name === 'proof' && pool.running === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const hanging = backend.seen.at(-1)?.socket;
+    const freed = name === 'proof' || hanging === undefined ? null : once(hanging, 'close');
+    const startMs = performance.now();
+    leaving.abort();
+    await t.rejects(waiting, { name: 'AbortError' }, name);
+    await freed;
+    while (pool.running > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    t.ok(performance.now() - startMs < 1_000, name);
+  }
+});
+
+t.test('one page serves many, and one who leaves does not take it from the others', async (t) => {
+  const backend = await startBackend(t, { '/': null, [REQUIREMENTS]: wants({}) });
+  const clear = open(t, { landingTimeoutMs: 500 });
+  const leaving = new AbortController();
+  const first = clear(backend.origin, null, leaving.signal);
+  const second = clear(backend.origin);
+  await once(backend.server, 'seen');
+  leaving.abort();
+  await t.rejects(first, { name: 'AbortError' });
+  t.match(await second, { requirementsToken: 'gAAAAABtoken' }, 'after the page had its time');
+  t.same(
+    backend.seen.map(({ path }) => path),
+    ['/', `/backend-anon${REQUIREMENTS}`],
+  );
+});
+
+t.test('slow requirements have their own deadline', async (t) => {
+  const backend = await startBackend(t, { '/': PAGE, [REQUIREMENTS]: null });
+  const error = await failure(open(t, { requirementsTimeoutMs: 100 })(backend.origin));
+  t.match(error, { code: 'upstream_timeout', message: /chat-requirements/ });
+});
+
+t.test('the build id is found where each age of the page has it', (t) => {
+  const dpl = '<script src=https://cdn/_ssgManifest.js?dpl=01ab defer></script>';
+  t.same(parseLanding(`<html>${dpl}`), {
+    scripts: ['https://cdn/_ssgManifest.js?dpl=01ab'],
+    buildId: 'dpl=01ab',
+  });
+  t.match(parseLanding(`<html>${dpl}<script async src='/c/7f/_a.js'>`), { buildId: 'c/7f/_' });
+  t.match(parseLanding(`<html lang=en data-build=prod-2>${dpl}`), { buildId: 'prod-2' });
+  t.equal(parseLanding('<html><script>1</script></html>'), null);
+  t.end();
+});
+
+t.test('sessions are spread over gateways and ways out, and counted until given back', async (t) => {
+  let exits = 0;
+  const accounts = createDirectAccounts({
+    origins: ['http://a/', 'http://b'],
+    pickExit: () => `exit-${(exits += 1)}`,
+    newId: randomUUID,
+  });
+  const caller = { token: 'x', accountId: null };
+  const turn = {
+    model: { slug: 'auto', gizmoId: null },
+    messages: [],
+    keepHistory: false,
+    conversationId: null,
+    parentMessageId: null,
+  };
+  const first = await accounts.lease(caller, turn, never);
+  const second = await accounts.lease(caller, turn, never);
+  t.match(
+    [first.session, second.session],
+    [{ origin: 'http://a', exit: 'exit-1', caller }, { origin: 'http://b' }],
+  );
+  t.not(first.session.deviceId, second.session.deviceId);
+  t.equal(accounts.inFlight, 2);
+  first.release(null);
+  first.release(null);
+  second.release(null);
+  t.equal(accounts.inFlight, 0);
+  await t.rejects(accounts.lease(caller, turn, AbortSignal.abort()), { name: 'AbortError' });
+  t.equal(accounts.inFlight, 0);
+});
