@@ -9,6 +9,7 @@ export interface FieldProblem {
 
 /** The way to a field, from `body` on. */
 export type Loc = readonly (string | number)[];
+
 /** What is wrong with a value; nothing when it will do. */
 export type Check = (value: unknown, loc: Loc) => readonly FieldProblem[];
 
@@ -26,6 +27,8 @@ export const whole = typed('int_type', 'Input should be a valid integer', Number
 export const uuid = typed('uuid_parsing', 'Input should be a valid UUID', isUuid);
 export const list = typed('list_type', 'Input should be a valid list', Array.isArray);
 export const object = typed('dict_type', 'Input should be a valid dictionary', isObject);
+
+/** What is wrong with the fields named; the others are let be, as newer clients send more. */
 export function checkFields(
   from: JsonObject,
   checks: Readonly<Record<string, Check>>,
