@@ -45,7 +45,8 @@ function createDeltaWriter() {
   let latest = -1;
   let path = '';
   let operation = 'add';
-  // Some clients forget path and operation at a snapshot and some do not: say both in the next delta.
+  // Some clients forget path and operation where a document is named and some do not, so the
+  // delta after that says both.
   let explicit = true;
 
   const write = (p: string, o: string, v: unknown, c?: number): Delta => {
@@ -55,19 +56,17 @@ function createDeltaWriter() {
       ...(v === undefined ? {} : { v }),
       ...(c === undefined ? {} : { c }),
     };
-    [path, operation, explicit] = [p, o, false];
+    [path, operation, explicit] = [p, o, c !== undefined];
     return delta;
   };
 
   const install = (document: Document): Delta => {
     const counter = shown.size;
-    const first = counter === 0;
     shown.set(document.message.id, { document, counter });
     latest = counter;
-    explicit = first;
-    const delta = write('', 'add', document, counter);
-    explicit = true;
-    return delta;
+    // Captures leave out what snapshots have in common, and forgetting it changes nothing.
+    explicit = counter === 0;
+    return write('', 'add', document, counter);
   };
 
   return {
@@ -81,6 +80,7 @@ function createDeltaWriter() {
       if (first === undefined) return null;
       const c = known.counter === latest ? undefined : known.counter;
       latest = known.counter;
+      explicit ||= c !== undefined;
       if (changes.length === 1) return write(first.path, first.operation, first.value, c);
       return write('', 'patch', changes.map(toPatchItem), c);
     },
