@@ -1,0 +1,54 @@
+import { isObject, type JsonObject } from './json-shape.ts';
+
+/** One change to a document. `path` is a JSON Pointer. */
+export interface Change {
+  readonly path: string;
+  readonly operation: 'add' | 'replace' | 'append' | 'remove';
+  /** Absent for `remove`. */
+  readonly value?: unknown;
+}
+
+/** Members added to these objects are merged in one go, as captures of the backend show. */
+const MERGED = /\/metadata$/;
+
+/** The changes that turn `before` into `after`, in an order in which they can be applied. */
+export function findChanges(before: unknown, after: unknown, path = ''): readonly Change[] {
+  if (Object.is(before, after)) return [];
+  if (typeof before === 'string' && typeof after === 'string') return changeText(before, after, path);
+  if (Array.isArray(before) && Array.isArray(after)) return changeList(before, after, path);
+  if (isObject(before) && isObject(after)) return changeObject(before, after, path);
+  return [{ path, operation: 'replace', value: after }];
+}
+
+function changeText(before: string, after: string, path: string): readonly Change[] {
+  if (after.startsWith(before)) return [{ path, operation: 'append', value: after.slice(before.length) }];
+  return [{ path, operation: 'replace', value: after }];
+}
+
+function changeList(before: readonly unknown[], after: readonly unknown[], path: string): readonly Change[] {
+  if (after.length < before.length) return [{ path, operation: 'replace', value: after }];
+  const kept = before.flatMap((item, index) => findChanges(item, after[index], `${path}/${index}`));
+  const tail = after.slice(before.length);
+  return tail.length === 0 ? kept : [...kept, { path, operation: 'append', value: tail }];
+}
+
+function changeObject(before: JsonObject, after: JsonObject, path: string): readonly Change[] {
+  const removed = Object.keys(before)
+    .filter((key) => !Object.hasOwn(after, key))
+    .map((key): Change => ({ path: `${path}/${escapeKey(key)}`, operation: 'remove' }));
+  const kept = Object.keys(before)
+    .filter((key) => Object.hasOwn(after, key))
+    .flatMap((key) => findChanges(before[key], after[key], `${path}/${escapeKey(key)}`));
+  return [...removed, ...kept, ...addMembers(before, after, path)];
+}
+
+function addMembers(before: JsonObject, after: JsonObject, path: string): readonly Change[] {
+  const added = Object.entries(after).filter(([key]) => !Object.hasOwn(before, key));
+  if (added.length === 0) return [];
+  if (MERGED.test(path)) return [{ path, operation: 'append', value: Object.fromEntries(added) }];
+  return added.map(([key, value]) => ({ path: `${path}/${escapeKey(key)}`, operation: 'add', value }));
+}
+
+function escapeKey(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}

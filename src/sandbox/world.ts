@@ -1,0 +1,19 @@
+import type { ClearanceLedger } from './clearance-ledger.ts';
+import type { ConversationStore } from './conversation-store.ts';
+import type { Random } from './random.ts';
+import type { Recorder } from './recorder.ts';
+import type { ScenarioList } from './scenario-list.ts';
+
+/** Everything the endpoints of one sandbox share. */
+export interface World {
+  readonly strict: boolean;
+  /** Characters in all messages of a turn; more is answered 413. */
+  readonly maxMessageChars: number;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly random: Random;
+  readonly scenarios: ScenarioList;
+  readonly recorder: Recorder;
+  readonly ledger: ClearanceLedger;
+  readonly conversations: ConversationStore;
+}
