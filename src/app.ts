@@ -1,14 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { createDirectAccounts } from './accounts/direct.ts';
 import { createComplete } from './chat/complete.ts';
-import type { ChatPorts, Trace } from './chat/ports.ts';
+import type { ChatPorts } from './chat/ports.ts';
 import type { Config } from './config.ts';
-import { ChatError } from './errors.ts';
 import { chatRoute } from './http/chat-route.ts';
 import { modelsRoutes } from './http/models-routes.ts';
-import type { Outcome } from './http/reply.ts';
 import { createServer } from './http/server.ts';
-import type { RequestRecord, Server } from './http/server.ts';
+import type { Server } from './http/server.ts';
 import type { Log } from './log.ts';
 import { createExchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
@@ -20,6 +18,8 @@ import { loadTokenizer } from './tokens/tokenizer.ts';
 import { createUpstreamClient } from './upstream/client.ts';
 
 export interface App {
+  /** Which binary of uWebSockets.js serves. */
+  readonly nativeBuild: string;
   /** Rejects when the address cannot be had. */
   listen(): Promise<{ readonly port: number }>;
   /** Refuses new work, lets streams finish within DRAIN_TIMEOUT_MS, then closes everything. Idempotent. */
@@ -65,11 +65,12 @@ export function createApp(config: Config, log: Log): App {
       ...modelsRoutes(config.authorization),
     ],
     unreadyReasons: () => [],
-    onRequestEnd: (record) => log.logRequest(toLogRecord(record)),
+    onRequestEnd: (record) => log.logRequest(record),
     onInternalError,
   });
   let closing: Promise<void> | null = null;
   return {
+    nativeBuild: server.nativeBuild,
     async listen() {
       const address = await server.listen();
       // A vocabulary blocks the thread while it loads: better now than under somebody's stream.
@@ -83,7 +84,11 @@ export function createApp(config: Config, log: Log): App {
 function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts {
   const profile = { userAgent: config.userAgent, authKey: config.authKey };
   const newId = randomUUID;
-  const { lease } = createDirectAccounts({ origins: config.chatgptBaseUrls, pickExit: exits.pick, newId });
+  const { lease } = createDirectAccounts({
+    origins: config.chatgptBaseUrls,
+    pickExit: () => exits.pick(),
+    newId,
+  });
   const { clear } = createClearance({
     exchange: createExchange(exits),
     profile,

@@ -4,6 +4,7 @@ import { prettyFactory } from 'pino-pretty';
 import type { Trace } from './chat/ports.ts';
 import type { Config } from './config.ts';
 import { ChatError } from './errors.ts';
+import type { RequestRecord } from './http/server.ts';
 
 const STDOUT = 1;
 /** Lines are written in batches of this size: about 1.6 times the throughput of single writes. */
@@ -20,26 +21,6 @@ export interface LogOptions {
   readonly format: Config['logFormat'];
   /** Where lines go, one per call; standard output when left out. */
   readonly stream?: { write(line: string): unknown };
-}
-
-/** What the log says about one request. Values of the client's own making do not belong here. */
-export interface RequestRecord {
-  readonly requestId: string;
-  readonly method: string;
-  /** The route's pattern, not the path that was asked for. */
-  readonly route: string;
-  /** 0: the client left before an answer began. */
-  readonly status: number;
-  readonly outcome: 'completed' | 'failed' | 'aborted';
-  /** The backend's name of the model. */
-  readonly model: string | null;
-  readonly totalMs: number;
-  /** Null for requests that are no chats. */
-  readonly trace: Trace | null;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  /** What the client was told, or would have been had it stayed. */
-  readonly error: ChatError | null;
 }
 
 const EVENT_FIELDS = [
@@ -111,23 +92,30 @@ export function createLog(options: LogOptions): Log {
   };
 }
 
-function levelOf({ error, status }: RequestRecord): 'info' | 'warn' | 'error' {
+function levelOf({ status, notes: { error } }: RequestRecord): 'info' | 'warn' | 'error' {
   if (error?.code === 'internal_error') return 'error';
-  return status >= 500 || error?.fault === 'operator' ? 'warn' : 'info';
+  return (status ?? 0) >= 500 || error?.fault === 'operator' ? 'warn' : 'info';
 }
 
 function requestFields(record: RequestRecord): Record<string, unknown> {
-  const { requestId, method, route, status, outcome, model, totalMs, bytesIn, bytesOut } = record;
-  const fields = { requestId, method, route, status, outcome, model, totalMs, bytesIn, bytesOut };
+  const { requestId, method, route, status, outcome, durationMs, bytesOut, notes } = record;
+  const { model, trace, error } = notes;
   return {
-    ...fields,
-    ...phaseFields(record.trace),
-    ...(record.error && { error: errorFields(record.error) }),
+    requestId,
+    method,
+    route,
+    status,
+    outcome,
+    durationMs: Math.round(durationMs),
+    bytesOut,
+    ...(model !== undefined && { model }),
+    ...(trace && phaseFields(trace)),
+    ...(error && { error: errorFields(error) }),
   };
 }
 
-function phaseFields(trace: Trace | null): Record<string, unknown> {
-  if (trace === null) return {};
+/** When each phase ended, in ms since the turn began. */
+function phaseFields(trace: Trace): Record<string, unknown> {
   const { attempts, leasedMs, clearedMs, openedMs, firstTextMs } = trace;
   return { attempts, leasedMs, clearedMs, openedMs, firstTextMs };
 }

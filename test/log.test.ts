@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import type { Trace } from '../src/chat/ports.ts';
 import { ChatError } from '../src/errors.ts';
-import { createLog, type EventFields, type LogOptions, type RequestRecord } from '../src/log.ts';
+import type { RequestRecord } from '../src/http/server.ts';
+import { createLog, type EventFields, type LogOptions } from '../src/log.ts';
 
 const CANARY = 'canary-51c2';
 const TRACE: Trace = { startedAt: 0, attempts: 1, leasedMs: 1, clearedMs: 2, openedMs: 3, firstTextMs: 4 };
@@ -13,13 +14,10 @@ const RECORD: RequestRecord = {
   method: 'POST',
   route: '/v1/chat/completions',
   status: 200,
-  outcome: 'completed',
-  model: 'gpt-4o',
-  totalMs: 12,
-  trace: TRACE,
-  bytesIn: 10,
+  outcome: 'ok',
+  durationMs: 12,
   bytesOut: 20,
-  error: null,
+  notes: { model: 'gpt-4o', trace: TRACE },
 };
 
 function memoryLog(options: Partial<LogOptions> = {}) {
@@ -50,11 +48,11 @@ t.test('one line per request, with what an operator asks for', (t) => {
   const { log, lines, last } = memoryLog();
   log.logRequest(RECORD);
   t.equal(lines.length, 1);
-  const { trace: _, error: __, ...facts } = RECORD;
-  const { startedAt: ___, ...phases } = TRACE;
-  t.match(last(), { level: 'info', msg: 'request', ...facts, ...phases });
+  const { notes: _, ...facts } = RECORD;
+  const { startedAt: __, ...phases } = TRACE;
+  t.match(last(), { level: 'info', msg: 'request', model: 'gpt-4o', ...facts, ...phases });
   t.ok(Date.parse(last().time) > 0);
-  log.logRequest({ ...RECORD, trace: null });
+  log.logRequest({ ...RECORD, notes: {} });
   t.notOk('leasedMs' in last());
   t.end();
 });
@@ -64,7 +62,7 @@ t.test('errors of a request: code, message, and where their causes were made', (
   const error = new ChatError('upstream_unreachable', 'The backend cannot be reached.', {
     cause: leakyError(),
   });
-  log.logRequest({ ...RECORD, status: 502, outcome: 'failed', error });
+  log.logRequest({ ...RECORD, status: 502, outcome: 'error', notes: { error } });
   t.match(last(), {
     level: 'warn',
     error: {
@@ -84,10 +82,10 @@ t.test('errors of a request: code, message, and where their causes were made', (
   log.logRequest({
     ...RECORD,
     status: 500,
-    error: new ChatError('internal_error', 'x', { cause: leakyError() }),
+    notes: { error: new ChatError('internal_error', 'x', { cause: leakyError() }) },
   });
   t.equal(last().level, 'error');
-  log.logRequest({ ...RECORD, status: 400, error: new ChatError('invalid_value', 'x') });
+  log.logRequest({ ...RECORD, status: 400, notes: { error: new ChatError('invalid_value', 'x') } });
   t.equal(last().level, 'info');
   t.end();
 });
@@ -100,7 +98,8 @@ t.test('no secret gets in, wherever it is put', (t) => {
       new ChatError('internal_error', 'It failed.', { cause: leakyError() }),
       request,
     );
-    log.logRequest({ ...RECORD, ...request, trace: { ...TRACE, ...request }, error } as RequestRecord);
+    const notes = { ...request, trace: { ...TRACE, ...request }, error };
+    log.logRequest({ ...RECORD, ...request, notes });
     log.info('started', { port: 1, ...request } as EventFields);
     log.error('failed', leakyError(), { ...request } as EventFields);
     log.error('failed', error);

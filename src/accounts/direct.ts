@@ -35,6 +35,7 @@ export function createDirectAccounts({ origins, pickExit, newId }: DirectAccount
       inFlight += 1;
       return {
         session,
+        hasOtherAccount: false,
         release() {
           if (isReleased) return;
           isReleased = true;

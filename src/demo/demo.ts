@@ -14,7 +14,7 @@ export interface DemoOptions {
   readonly program: string;
   /** Says nothing about how to go on. */
   readonly once: boolean;
-  print(text: string): void;
+  readonly print: (text: string) => void;
 }
 
 interface Sandbox {
@@ -32,7 +32,10 @@ export async function runDemo(options: DemoOptions): Promise<{ stop(): Promise<v
   const config = parseConfig({ LOG_LEVEL: 'warn', ...env, CHATGPT_BASE_URL: upstream, PROXY_URL: '' });
   const log = createLog({ level: config.logLevel, format: config.logFormat });
   let trace: Trace | null = null;
-  const app = createApp(config, watching(log, (seen) => (trace = seen)));
+  const app = createApp(
+    config,
+    watching(log, (seen) => (trace = seen)),
+  );
   const stop = async (): Promise<void> => {
     await app.close();
     sandbox.child.kill();
@@ -59,7 +62,7 @@ function watching(log: Log, onChat: (trace: Trace) => void): Log {
   return {
     ...log,
     logRequest(record) {
-      if (record.trace !== null) onChat(record.trace);
+      if (record.notes.trace) onChat(record.notes.trace);
       log.logRequest(record);
     },
   };
@@ -80,7 +83,9 @@ function startSandboxOn(program: string, env: Env): Promise<Sandbox> {
       resolve({ child, port: (message as { port: number }).port });
     });
     child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`the sandbox ended with exit code ${code} before it listened`)));
+    child.once('exit', (code) =>
+      reject(new Error(`the sandbox ended with exit code ${code} before it listened`)),
+    );
     process.once('exit', () => child.kill());
   });
 }

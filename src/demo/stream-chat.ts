@@ -6,7 +6,7 @@ export interface StreamChatOptions {
   readonly base: string;
   readonly key: string;
   readonly question: string;
-  print(text: string): void;
+  readonly print: (text: string) => void;
 }
 
 interface Chunk {

@@ -13,7 +13,6 @@ import type { AnswerOutput } from './choice-sink.ts';
 import { parseJson } from './json-body.ts';
 import { readBody } from './read-body.ts';
 import type { Reply } from './reply.ts';
-import type { RequestSnapshot } from './request.ts';
 import type { Route } from './router.ts';
 import { StreamOutput } from './stream-output.ts';
 import { WholeOutput } from './whole-output.ts';
@@ -83,7 +82,7 @@ async function answer(
   output.onShutdown((error) => turns.abort(error));
   const traces = Array.from({ length: chat.n }, newTrace);
   // The first choice speaks for all in the log.
-  reply.note({ model: chat.requestedModel, trace: traces[0] });
+  reply.note({ model: chat.turn.model.slug, trace: traces[0] as Trace });
   const sinks = traces.map((_, index) => new ChoiceSink(index, output, limits));
   try {
     const [promptTokens] = await Promise.all([

@@ -1,3 +1,4 @@
+import type { Trace } from '../chat/ports.ts';
 import type { ChatError } from '../errors.ts';
 import { toErrorBody } from '../openai/error-body.ts';
 import { CORS_HEADERS } from './cors.ts';
@@ -8,6 +9,15 @@ import type { HttpResponse } from './uws.ts';
 
 /** How a request ended. `shutdown`: cut because the server went away. */
 export type Outcome = 'ok' | 'error' | 'client_gone' | 'slow_client' | 'shutdown';
+
+/** What a handler can add to its request's log line. */
+export interface ReplyNotes {
+  /** The backend's name of the model: never the client's own words. */
+  model?: string;
+  trace?: Trace;
+  /** What the client was told, whether by status or in a frame. */
+  error?: ChatError;
+}
 
 /** What a reply needs to know of its request and its server. */
 export interface ReplyContext {
@@ -43,7 +53,7 @@ export class Reply {
   /** Body bytes handed to the socket. */
   bytesOut = 0;
   /** What handlers want to see in the log line. */
-  readonly notes: Record<string, unknown> = {};
+  readonly notes: ReplyNotes = {};
 
   readonly #res: HttpResponse;
   readonly #context: ReplyContext;
@@ -102,7 +112,7 @@ export class Reply {
   }
 
   /** Adds fields to the request's log line. */
-  note(fields: Readonly<Record<string, unknown>>): void {
+  note(fields: Readonly<ReplyNotes>): void {
     Object.assign(this.notes, fields);
   }
 
@@ -126,7 +136,7 @@ export class Reply {
   fail(error: ChatError, headers: HeaderList = []): void {
     if (this.closed) return;
     this.outcome = 'error';
-    this.note({ code: error.code });
+    this.note({ error });
     if (this.#state === 'streaming') return this.cut('error');
     if (this.#state !== 'open') return;
     const all: HeaderList = [['content-type', 'application/json'], ...errorHeaders(error), ...headers];

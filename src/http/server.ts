@@ -1,7 +1,7 @@
 import { dispatch, shuttingDown } from './dispatch.ts';
 import { healthRoutes } from './health-routes.ts';
 import { Reply } from './reply.ts';
-import type { Outcome } from './reply.ts';
+import type { Outcome, ReplyNotes } from './reply.ts';
 import { takeSnapshot } from './request.ts';
 import { createRouter } from './router.ts';
 import type { Match, Route, Router } from './router.ts';
@@ -20,7 +20,7 @@ export interface RequestRecord {
   readonly durationMs: number;
   readonly outcome: Outcome;
   /** What the handler added with `reply.note`. */
-  readonly fields: Readonly<Record<string, unknown>>;
+  readonly notes: Readonly<ReplyNotes>;
 }
 
 export interface ServerOptions {
@@ -184,6 +184,6 @@ function toRecord(reply: Reply, method: string, match: Match, durationMs: number
     bytesOut: reply.bytesOut,
     durationMs,
     outcome: reply.outcome,
-    fields: reply.notes,
+    notes: reply.notes,
   };
 }

@@ -7,7 +7,8 @@ export interface ProofPoolOptions {
   readonly threads: number;
   /** Challenges that may wait for a thread; one more is refused. */
   readonly maxQueue: number;
-  /** For one challenge, waiting and searching together. */
+  /** For one challenge: how long it may wait for a thread, then how long the search may take. */
+  readonly queueTimeoutMs: number;
   readonly timeoutMs: number;
 }
 
@@ -41,14 +42,15 @@ const OVERLOAD_RETRY_S = 5;
 interface Job {
   readonly challenge: ProofChallenge;
   readonly cancel: SharedArrayBuffer;
-  readonly endsMs: number;
+  /** Ends the wait's deadline. */
+  onStart(): void;
   /** The first of these two calls decides; later ones do nothing. */
   resolve(answer: ProofAnswer): void;
   reject(reason: unknown): void;
 }
 
 export function createProofPool(options: ProofPoolOptions): ProofPool {
-  const { threads, maxQueue, timeoutMs } = options;
+  const { threads, maxQueue, queueTimeoutMs, timeoutMs } = options;
   // Parking workers in Atomics.wait is right for pure computing, and a fixed number of threads spares
   // their start. The queue is ours: what is cancelled while it waits never reaches a thread, and no
   // AbortSignal goes to piscina, which would terminate the thread and skip its fast queue.
@@ -87,9 +89,9 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
       job.reject(reason);
     };
     const onAbort = (): void => stop(signal.reason);
-    const timer = setTimeout(() => stop(running.has(job) ? tookTooLong(timeoutMs) : overloaded()), timeoutMs);
+    const waitingTimer = setTimeout(() => stop(overloaded()), queueTimeoutMs);
     const leave = (): void => {
-      clearTimeout(timer);
+      clearTimeout(waitingTimer);
       signal.removeEventListener('abort', onAbort);
       if (waiting.size + running.size === 0) onIdle();
     };
@@ -99,7 +101,8 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
       resolve = onResolve;
       reject = onReject;
     }).finally(leave);
-    const job: Job = { challenge, cancel, endsMs: performance.now() + timeoutMs, resolve, reject };
+    const onStart = (): void => clearTimeout(waitingTimer);
+    const job: Job = { challenge, cancel, onStart, resolve, reject };
     signal.addEventListener('abort', onAbort, { once: true });
     return { promise, job };
   }
@@ -110,12 +113,13 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
     if (job === undefined) return;
     waiting.delete(job);
     running.add(job);
+    job.onStart();
     void run(job);
   }
 
   async function run(job: Job): Promise<void> {
     try {
-      const result = await piscina.run(toTask(job));
+      const result = await piscina.run({ type: 'proof', ...job.challenge, timeoutMs, cancel: job.cancel });
       if (result.type === 'solved') job.resolve({ base64: result.answer, tries: result.tries });
       else job.reject(tookTooLong(timeoutMs));
     } catch (thrown) {
@@ -154,11 +158,6 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
       return piscina.threads.map((thread) => thread.threadId);
     },
   };
-}
-
-function toTask({ challenge, cancel, endsMs }: Job): ProofTask {
-  const timeoutMs = Math.max(0, endsMs - performance.now());
-  return { type: 'proof', ...challenge, timeoutMs, cancel };
 }
 
 function overloaded(): ChatError {

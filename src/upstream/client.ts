@@ -22,7 +22,8 @@ export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatP
   return {
     converse(session, turn, clearance, reader) {
       let body: AnswerBody | null = null;
-      const control = exits.send(session.exit, toRequest(session, turn, clearance, profile, newId), {
+      const { json, messageIds } = encodeTurn(turn, newId);
+      const control = exits.send(session.exit, toRequest(session, json, clearance, profile), {
         onHead(status, headers) {
           body = openBody({ status, headers, session, turn }, reader, control);
         },
@@ -31,6 +32,7 @@ export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatP
         onFailure: (error) => (body === null ? reader.onFailure(error) : body.fail(error)),
       });
       return {
+        askedIds: messageIds,
         pause: () => (body === null ? control.pause() : body.pause()),
         resume() {
           control.resume();
@@ -47,17 +49,16 @@ export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatP
 
 function toRequest(
   session: Session,
-  turn: Turn,
+  body: string,
   clearance: Clearance,
   profile: ClientProfile,
-  newId: () => string,
 ): OutboundRequest {
   return {
     origin: session.origin,
     method: 'POST',
     path: `${basePath(session)}/conversation`,
     headers: { ...baseHeaders(session, profile), accept: 'text/event-stream', ...toHeaders(clearance) },
-    body: encodeTurn(turn, newId),
+    body,
   };
 }
 

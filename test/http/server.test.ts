@@ -86,8 +86,8 @@ t.test('routes, their errors and the headers that every answer carries', async (
     { route: '/v1/models/{id}', status: 200, outcome: 'ok', method: 'GET' },
     { route: 'unknown', status: 404, outcome: 'error', requestId: 'mine:1' },
     { status: 405 },
-    { route: '/v1/rejects', status: 429, fields: { model: 'm', code: 'rate_limit_exceeded' } },
-    { status: 500, fields: { code: 'internal_error' } },
+    { route: '/v1/rejects', status: 429, notes: { model: 'm', error: { code: 'rate_limit_exceeded' } } },
+    { status: 500, notes: { error: { code: 'internal_error' } } },
   ]);
 });
 
@@ -285,7 +285,7 @@ t.test('a bug is logged also when the answer was already complete', async (t) =>
   const { port, records, internalErrors } = await serve(t, { routes: [route] });
   t.equal((await ask(port, '/v1/late')).status, 200);
   t.ok(await until(() => internalErrors.length === 1));
-  t.match(records, [{ status: 200, outcome: 'ok', fields: {} }]);
+  t.match(records, [{ status: 200, outcome: 'ok', notes: {} }]);
 });
 
 t.test('a taken port is an error, not a share', async (t) => {

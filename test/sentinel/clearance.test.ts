@@ -63,7 +63,7 @@ async function startBackend(t: Test, answers: Answers): Promise<Backend> {
   return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, seen };
 }
 
-const pool = createProofPool({ threads: 1, maxQueue: 8, timeoutMs: 20_000 });
+const pool = createProofPool({ threads: 1, maxQueue: 8, queueTimeoutMs: 20_000, timeoutMs: 20_000 });
 t.teardown(() => pool.destroy());
 
 type Clear = (origin: string, token?: string | null, signal?: AbortSignal) => Promise<Clearance>;

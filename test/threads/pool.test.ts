@@ -23,7 +23,13 @@ const ENDLESS: ProofChallenge = { seed: '0.5', difficulty: '0'.repeat(64), parts
 const never = new AbortController().signal;
 
 function openPool(t: Test, options: Partial<ProofPoolOptions> = {}): ProofPool {
-  const pool = createProofPool({ threads: 1, maxQueue: 4, timeoutMs: 30_000, ...options });
+  const pool = createProofPool({
+    threads: 1,
+    maxQueue: 4,
+    queueTimeoutMs: 30_000,
+    timeoutMs: 30_000,
+    ...options,
+  });
   t.teardown(() => pool.destroy());
   return pool;
 }
@@ -75,7 +81,7 @@ t.test('the queue is bounded, and what leaves it makes room', async (t) => {
 });
 
 t.test('a deadline says whether a thread was missing or the proof too long', async (t) => {
-  const pool = openPool(t, { timeoutMs: 1_500 });
+  const pool = openPool(t, { timeoutMs: 1_500, queueTimeoutMs: 700 });
   const searching = pool.solve(ENDLESS, never);
   const waiting = pool.solve(ENDLESS, never);
   await Promise.all([

@@ -157,7 +157,7 @@ t.test('a turn becomes the body of the conversation call', (t) => {
     conversationId: null,
     parentMessageId: null,
   } as const;
-  const body = JSON.parse(encodeTurn(turn, newId)) as Record<string, unknown>;
+  const body = JSON.parse(encodeTurn(turn, newId).json) as Record<string, unknown>;
   t.match(body, {
     action: 'next',
     model: 'gpt-4o',
@@ -184,7 +184,7 @@ t.test('a turn becomes the body of the conversation call', (t) => {
     conversationId: 'c',
     parentMessageId: 'p',
   };
-  t.match(JSON.parse(encodeTurn(going, newId)), {
+  t.match(JSON.parse(encodeTurn(going, newId).json), {
     conversation_mode: { kind: 'gizmo_interaction', gizmo_id: 'g-1' },
     history_and_training_disabled: false,
     conversation_id: 'c',

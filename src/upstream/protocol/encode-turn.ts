@@ -13,11 +13,19 @@ const WINDOW = {
   screen_width: 1920,
 };
 
-/** The body of the conversation call, as JSON. `newId` makes uuids. */
-export function encodeTurn(turn: Turn, newId: () => string): string {
-  return JSON.stringify({
+export interface EncodedTurn {
+  /** The body of the conversation call. */
+  readonly json: string;
+  /** Under which the backend will know the question's messages, in their order. */
+  readonly messageIds: readonly string[];
+}
+
+/** `newId` makes uuids; every call makes new ones, for the backend knows a message by its id alone. */
+export function encodeTurn(turn: Turn, newId: () => string): EncodedTurn {
+  const messageIds = turn.messages.map(() => newId());
+  const json = JSON.stringify({
     action: 'next',
-    messages: turn.messages.map((message) => encodeMessage(message, newId())),
+    messages: turn.messages.map((message, at) => encodeMessage(message, messageIds[at] ?? newId())),
     ...(turn.conversationId === null ? {} : { conversation_id: turn.conversationId }),
     parent_message_id: turn.parentMessageId ?? newId(),
     model: turn.model.slug,
@@ -41,6 +49,7 @@ export function encodeTurn(turn: Turn, newId: () => string): string {
     paragen_cot_summary_display_override: 'allow',
     paragen_stream_type_override: null,
   });
+  return { json, messageIds };
 }
 
 function encodeMessage({ role, text }: TurnMessage, id: string): object {
