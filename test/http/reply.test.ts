@@ -85,6 +85,24 @@ t.test('a client that sends far too much still reads its 413', async (t) => {
   }
 });
 
+t.test('a client that reads only when it has sent everything finds its 413', async (t) => {
+  const { port } = await serve(t, { routes: [UPLOAD] });
+  const client = await dial(t, port);
+  let failed = false;
+  client.socket.on('error', () => (failed = true));
+  client.socket.pause();
+  client.socket.write(upload('', `content-length: ${MAX_BYTES + 10}`));
+  client.socket.write(Buffer.alloc(MAX_BYTES));
+  for (let n = 0; n < 10; n += 1) {
+    await sleep(20);
+    client.socket.write('x');
+  }
+  client.socket.resume();
+  t.ok(await until(() => client.text().includes('request_too_large')));
+  await client.closed;
+  t.equal(failed, false);
+});
+
 t.test('a declared excess is refused before it is sent, and a silent sender is cut', async (t) => {
   const { port, server } = await serve(t, { routes: [UPLOAD] });
   const client = await dial(t, port);
