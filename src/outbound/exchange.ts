@@ -1,6 +1,7 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { ChatError } from '../errors.ts';
-import type { Exits, OutboundRequest, ResponseHeaders } from './exits.ts';
+import type { Exits } from './exits.ts';
+import type { OutboundRequest, ResponseHeaders } from './send.ts';
 
 export interface ExchangeRequest extends OutboundRequest {
   readonly exit: string;

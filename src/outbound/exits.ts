@@ -1,44 +1,15 @@
-import { Pool } from 'undici';
-import type { buildConnector, Dispatcher } from 'undici';
-import { ChatError } from '../errors.ts';
 import { createDial } from './dial.ts';
-import type { Dial } from './dial.ts';
-import { toNetworkFailure } from './network-failure.ts';
-import type { Progress } from './network-failure.ts';
 import { parseProxy } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
+import { createRoute } from './route.ts';
+import type { Route } from './route.ts';
+import { sendThrough } from './send.ts';
+import type { OutboundRequest, ResponseReader, SendControl } from './send.ts';
 
 export interface ExitsOptions {
   /** PROXY_URL; empty: straight out. */
   readonly proxies: readonly string[];
   readonly connectTimeoutMs: number;
-}
-
-export interface OutboundRequest {
-  /** Scheme, host and port; a path behind them goes before `path`. */
-  readonly origin: string;
-  readonly method: 'GET' | 'POST' | 'PUT';
-  /** Path and query. */
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | null;
-}
-
-export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
-
-/** Calls come in order: onHead, onBytes*, then onEnd or onFailure once; none before `send` returned. */
-export interface ResponseReader {
-  onHead(status: number, headers: ResponseHeaders): void;
-  onBytes(chunk: Buffer): void;
-  onEnd(): void;
-  onFailure(error: ChatError): void;
-}
-
-/** All idempotent. After `abort` the reader hears nothing more and the socket is gone. */
-export interface SendControl {
-  pause(): void;
-  resume(): void;
-  abort(): void;
 }
 
 /** The ways out of this machine, each with its connections. */
@@ -57,24 +28,6 @@ export const DIRECT = 'direct';
 
 /** Pools per exit and origin; the least recently used is closed beyond this. */
 const MAX_POOLS = 256;
-/** Each stream holds one. Far above MAX_INFLIGHT's default: admission limits streams, not this. */
-const MAX_CONNECTIONS = 50_000;
-/** Long enough for the next call of a busy proxy, short enough to be gone before most gateways hang up. */
-const KEEP_ALIVE_MS = 15_000;
-const MAX_HEADER_BYTES = 65_536;
-
-/** Pool and dialler of one exit to one origin. */
-interface Route {
-  readonly pool: Pool;
-  /** The path of a gateway that does not live at the root, without a slash at its end. */
-  readonly prefix: string;
-  /** Runs `dispatch`; connections that undici opens meanwhile end when `signal` fires. */
-  dispatch(
-    options: Dispatcher.DispatchOptions,
-    handler: Dispatcher.DispatchHandler,
-    signal: AbortSignal,
-  ): void;
-}
 
 export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits {
   const byName = new Map<string, Proxy>();
@@ -133,114 +86,5 @@ export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits 
     },
     close: () => end('close'),
     destroy: () => end('destroy'),
-  };
-}
-
-function createRoute(base: string, dial: Dial): Route {
-  const { origin, pathname } = new URL(base);
-  let asking: AbortSignal | null = null;
-  const connect: buildConnector.connector = ({ protocol, hostname, port }, callback) => {
-    const target = { protocol, host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
-    dial(target, asking ?? new AbortController().signal).then(
-      (socket) => callback(null, socket),
-      (error: Error) => callback(error, null),
-    );
-  };
-  const pool = new Pool(origin, {
-    connect,
-    connections: MAX_CONNECTIONS,
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: MAX_HEADER_BYTES,
-    allowH2: false,
-  });
-  return {
-    pool,
-    prefix: pathname.replace(/\/+$/, ''),
-    // With pipelining 1 undici opens a connection for the one request that it is given, and does so
-    // before `dispatch` returns: what is opened now is this request's, and ends with it.
-    dispatch(options, handler, signal) {
-      asking = signal;
-      try {
-        pool.dispatch(options, handler);
-      } finally {
-        asking = null;
-      }
-    },
-  };
-}
-
-function sendThrough(
-  route: Route | null,
-  request: OutboundRequest,
-  reader: ResponseReader,
-  label: string | null,
-): SendControl {
-  const dialling = new AbortController();
-  let progress: Progress = 'dialling';
-  let controller: Dispatcher.DispatchController | null = null;
-  let isDone = false;
-  let isPaused = false;
-
-  const fail = (error: Error): void => {
-    if (isDone) return;
-    isDone = true;
-    reader.onFailure(toNetworkFailure(error, progress, label));
-  };
-  const abort = (): void => {
-    isDone = true;
-    const reason = new ChatError('internal_error', 'The caller left.');
-    dialling.abort(reason);
-    controller?.abort(reason);
-  };
-  const handler: Dispatcher.DispatchHandler = {
-    onRequestStart(started) {
-      controller = started;
-      progress = 'sent';
-      if (isDone) started.abort(dialling.signal.reason as Error);
-      else if (isPaused) started.pause();
-    },
-    onResponseStart(_, status, headers) {
-      // 1xx announces an answer and is none.
-      if (isDone || status < 200) return;
-      progress = 'answering';
-      reader.onHead(status, headers);
-    },
-    onResponseData(_, chunk) {
-      if (!isDone) reader.onBytes(chunk);
-    },
-    onResponseEnd() {
-      if (isDone) return;
-      isDone = true;
-      reader.onEnd();
-    },
-    onResponseError: (_, error) => fail(error),
-  };
-
-  const { method, path, headers, body } = request;
-  // Later, so that the caller has the control in hand before the reader hears anything.
-  queueMicrotask(() => {
-    if (isDone) return;
-    if (route === null) return fail(new ChatError('shutting_down', 'The proxy is shutting down.'));
-    try {
-      const options = { method, path: route.prefix + path, headers: { ...headers }, body };
-      route.dispatch(options, handler, dialling.signal);
-    } catch (error) {
-      fail(error instanceof Error ? error : new Error('dispatch failed'));
-    }
-  });
-  return {
-    pause() {
-      isPaused = true;
-      controller?.pause();
-    },
-    resume() {
-      isPaused = false;
-      controller?.resume();
-    },
-    abort,
   };
 }

@@ -3,7 +3,7 @@ import type { Transform } from 'node:stream';
 import type { StreamReader } from '../chat/ports.ts';
 import { ChatError } from '../errors.ts';
 import { createBodyCollector, decompress } from '../outbound/exchange.ts';
-import type { ResponseHeaders, SendControl } from '../outbound/exits.ts';
+import type { ResponseHeaders, SendControl } from '../outbound/send.ts';
 import { toSafeText } from './protocol/safe-text.ts';
 
 /** What is done with the bytes of an answer once its head is known. Tells its reader one ending at most. */

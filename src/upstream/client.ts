@@ -1,7 +1,8 @@
 import type { ChatPorts, Clearance, Session, StreamReader } from '../chat/ports.ts';
 import type { Turn } from '../conversation/turn.ts';
 import { headerText, mediaType } from '../outbound/exchange.ts';
-import type { Exits, OutboundRequest, ResponseHeaders, SendControl } from '../outbound/exits.ts';
+import type { Exits } from '../outbound/exits.ts';
+import type { OutboundRequest, ResponseHeaders, SendControl } from '../outbound/send.ts';
 import { createBadBody, createInflatedBody, createPlainBody } from './answer-body.ts';
 import type { AnswerBody } from './answer-body.ts';
 import { baseHeaders, basePath } from './headers.ts';

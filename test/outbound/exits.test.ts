@@ -61,7 +61,11 @@ async function failure(attempt: Promise<unknown>): Promise<ChatError> {
 }
 
 /** A proxy that speaks CONNECT; answers with `status` and remembers the logins. */
-async function startHttpProxy(t: Test, status = 200): Promise<{ port: number; logins: string[] }> {
+async function startHttpProxy(
+  t: Test,
+  status = 200,
+  delayMs = 0,
+): Promise<{ port: number; logins: string[] }> {
   const logins: string[] = [];
   const server = createServer();
   server.on('connect', (request, client: Socket, head) => {
@@ -69,9 +73,11 @@ async function startHttpProxy(t: Test, status = 200): Promise<{ port: number; lo
     if (status !== 200) return void client.end(`HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n\r\n`);
     const [host = '', port = ''] = (request.url ?? '').split(':');
     const target = connect(Number(port), host, () => {
-      client.write('HTTP/1.1 200 OK\r\n\r\n');
-      target.write(head);
-      target.pipe(client).pipe(target);
+      setTimeout(() => {
+        client.write('HTTP/1.1 200 OK\r\n\r\n');
+        target.write(head);
+        target.pipe(client).pipe(target);
+      }, delayMs);
     });
     target.on('error', () => client.destroy());
     t.teardown(() => target.destroy());
@@ -212,6 +218,19 @@ t.test('who leaves while a connection is being made takes it along', async (t) =
     await closed.at(-1);
     t.ok(performance.now() - startMs < 1_000, String(proxy));
   }
+});
+
+t.test('who leaves takes nobody else along', async (t) => {
+  const { origin, paths } = await startBackend(t);
+  const proxy = await startHttpProxy(t, 200, 100);
+  const exits = openExits(t, [`http://127.0.0.1:${proxy.port}`]);
+  const leaving = Array.from({ length: 5 }, () => new AbortController());
+  const left = leaving.map(({ signal }) => t.rejects(get(exits, origin, signal), { name: 'AbortError' }));
+  const staying = Array.from({ length: 5 }, () => get(exits, origin));
+  setTimeout(() => leaving.forEach((controller) => controller.abort()), 30);
+  await Promise.all(left);
+  for (const answer of await Promise.all(staying)) t.match(answer, { text: 'hello' });
+  t.equal(paths.length, 5);
 });
 
 t.test('an answer has a size and a time, and may come compressed', async (t) => {

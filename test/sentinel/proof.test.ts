@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
 import { browserConfig, cutConfig } from '../../src/sentinel/browser-config.ts';
+import { encodeConfig } from '../../src/sentinel/counter-text.ts';
 import {
   encodeAnswer,
-  encodeConfig,
   isDifficulty,
   isTooHard,
   passes,

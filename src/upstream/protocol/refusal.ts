@@ -1,5 +1,7 @@
 import { ChatError } from '../../errors.ts';
 import type { ErrorCode, ErrorDetails } from '../../errors.ts';
+import { NO_DETAIL, parseDetail, parseObject, parseRetryAfter } from './error-detail.ts';
+import type { Detail } from './error-detail.ts';
 import { toSafeText } from './safe-text.ts';
 
 /** An answer that is no success, with what we need to say whose fault it is. */
@@ -18,14 +20,6 @@ export interface RefusedCall {
   readonly model: string | null;
 }
 
-/** What the backend says in one of its several forms of error body. */
-interface Detail {
-  readonly message: string;
-  readonly code: string;
-  readonly clearsInS: number | null;
-}
-
-const NO_DETAIL: Detail = { message: '', code: '', clearsInS: null };
 const CHALLENGE_MARK = /cf-please-wait|cf-spinner-please-wait|cf_chl_opt/;
 const UNUSUAL = /unusual activity|suspicious activity/i;
 const TOO_LONG = /message_length_exceeds_limit|too long|submit something shorter|context[_ ]length/i;
@@ -34,7 +28,6 @@ const LIMIT =
 const MODERATED = /content policy|usage policies|moderat|flagged/i;
 const NO_CONVERSATION = /conversation/i;
 const NO_MODEL = /model/i;
-const MAX_WAIT_S = 31 * 86_400;
 
 /** Turns a refusal into the error that a client sees; the rows of the error table. Never throws. */
 export function toRefusal(call: RefusedCall): ChatError {
@@ -236,55 +229,4 @@ function quote({ message }: Detail): string {
 
 function waitSeconds(detail: Detail, retryAfter: string): number | null {
   return detail.clearsInS ?? parseRetryAfter(retryAfter);
-}
-
-// The backend counts in seconds; the form with a date is not used by it.
-function parseRetryAfter(text: string): number | null {
-  return /^\d{1,9}$/.test(text.trim()) ? toWait(Number(text)) : null;
-}
-
-function toWait(value: unknown): number | null {
-  const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds < 0) return null;
-  return Math.min(Math.ceil(seconds), MAX_WAIT_S);
-}
-
-/** `{"detail": text | object | list}`, `{"error": ...}`, or plain text, by whatever media type it came. */
-function parseDetail(body: string): Detail {
-  const json = parseObject(body);
-  if (json === null) return { ...NO_DETAIL, message: body };
-  const detail = json['detail'] ?? json['error'] ?? json;
-  if (typeof detail === 'string')
-    return { ...NO_DETAIL, message: detail, clearsInS: toWait(json['clears_in']) };
-  if (Array.isArray(detail)) return { ...NO_DETAIL, message: detail.map(toComplaint).join('; ') };
-  if (!isObject(detail)) return NO_DETAIL;
-  return {
-    message: textOf(detail['message']) || textOf(detail['detail']),
-    code: textOf(detail['code']),
-    clearsInS: toWait(detail['clears_in']),
-  };
-}
-
-/** An entry of FastAPI's list: `body.messages: Field required`. */
-function toComplaint(entry: unknown): string {
-  if (!isObject(entry)) return '';
-  const place = Array.isArray(entry['loc']) ? entry['loc'].join('.') : '';
-  return `${place}: ${textOf(entry['msg'])}`;
-}
-
-function parseObject(body: string): Record<string, unknown> | null {
-  try {
-    const json: unknown = JSON.parse(body);
-    return isObject(json) ? json : null;
-  } catch {
-    return null;
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
