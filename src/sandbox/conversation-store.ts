@@ -1,5 +1,5 @@
 /** What a conversation needs to go on. */
-export interface Conversation {
+interface Conversation {
   readonly id: string;
   /** The answer that was broken off, if the last one was. */
   readonly unfinished: UnfinishedAnswer | null;

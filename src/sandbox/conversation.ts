@@ -83,6 +83,7 @@ async function stream(
   // Headers leave when the turn is accepted, not when the first word is found.
   response.flushHeaders();
   const wire = createWire(response, scenario, world.now);
+  record.playing = true;
   const ending = await playStream({
     frames: encoding === 'v1' ? encodeDelta(script) : encodeLegacy(script),
     errorFrame: encoding === 'v1' ? encodeDeltaError(script, scenario) : encodeLegacyError(script, scenario),
@@ -91,6 +92,8 @@ async function stream(
     onEvent: (sent) => {
       record.events = sent;
     },
+  }).finally(() => {
+    record.playing = false;
   });
   if (ending !== 'cut') return;
   world.recorder.markCut(record);

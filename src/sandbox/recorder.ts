@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Socket } from 'node:net';
 
 /** How an exchange ended, or that it has not. `cut`: by the sandbox itself. */
-export type Outcome = 'open' | 'answered' | 'aborted' | 'cut';
+type Outcome = 'open' | 'answered' | 'aborted' | 'cut';
 
 /** What was received, as `GET /__sandbox/requests` shows it. Times are epoch milliseconds. */
 export interface RequestRecord {
@@ -21,13 +21,15 @@ export interface RequestRecord {
   status: number | null;
   /** Events sent so far, when the answer is a stream. */
   events: number;
+  /** True while the script of a stream is being walked, which ends soon after its client leaves. */
+  playing: boolean;
   outcome: Outcome;
   /** True when the client left before its answer was complete. */
   aborted: boolean;
   endedAtMs: number | null;
 }
 
-export interface Counts {
+interface Counts {
   readonly received: number;
   readonly open: number;
   readonly answered: number;
@@ -124,6 +126,7 @@ function startRecord(
     warnings: [],
     status: null,
     events: 0,
+    playing: false,
     outcome: 'open',
     aborted: false,
     endedAtMs: null,

@@ -8,7 +8,7 @@ export const PLACES = ['landing', 'requirements', 'conversation', 'models'] as c
 export type Place = (typeof PLACES)[number];
 
 export const ENCODINGS = ['legacy', 'v1'] as const;
-export type Encoding = (typeof ENCODINGS)[number];
+type Encoding = (typeof ENCODINGS)[number];
 
 export const FINISHES = ['stop', 'max_tokens', 'interrupted'] as const;
 export type Finish = (typeof FINISHES)[number];

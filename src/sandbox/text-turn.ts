@@ -32,15 +32,25 @@ const STOP_TOKEN = 200_002;
 export function* scriptTextTurn(turn: TextTurn): Generator<Step> {
   yield { kind: 'message', message: hiddenSystem(turn), paced: false };
   for (const echo of turn.echoes) yield { kind: 'message', message: toEcho(turn, echo), paced: false };
+  // One object for all that stays, so that revisions are compared by identity.
+  const opening = growing(turn, turn.textBefore);
   if (!turn.onlyFinishedMessage) {
-    yield { kind: 'message', message: growing(turn, turn.textBefore), paced: false };
+    yield { kind: 'message', message: opening, paced: false };
     yield { kind: 'first-token', messageId: turn.answerId };
   }
   const said = turn.moderationBlocked ? halfOf(turn.pieces) : turn.pieces;
-  let text = turn.textBefore;
-  for (const piece of said) {
-    text += piece;
-    if (!turn.onlyFinishedMessage) yield { kind: 'message', message: growing(turn, text), paced: true };
+  const text = turn.textBefore + said.join('');
+  if (!turn.onlyFinishedMessage) {
+    // Slices of the whole text: adding piece to piece would copy the text for every comparison.
+    let length = turn.textBefore.length;
+    for (const piece of said) {
+      length += piece.length;
+      yield {
+        kind: 'message',
+        message: { ...opening, content: toContent(text.slice(0, length)) },
+        paced: true,
+      };
+    }
   }
   yield* scriptEnding(turn, text);
 }
@@ -69,7 +79,7 @@ function growing(turn: TextTurn, text: string): Message {
     author: { role: 'assistant', name: null, metadata: {} },
     create_time: turn.createdAtS,
     update_time: null,
-    content: { content_type: 'text', parts: [text] },
+    content: toContent(text),
     status: 'in_progress',
     end_turn: null,
     weight: 1,
@@ -85,6 +95,10 @@ function growing(turn: TextTurn, text: string): Message {
     recipient: 'all',
     channel: null,
   };
+}
+
+function toContent(text: string): JsonObject {
+  return { content_type: 'text', parts: [text] };
 }
 
 function finished(turn: TextTurn, text: string): Message {

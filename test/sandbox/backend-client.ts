@@ -3,7 +3,7 @@ import { request, type IncomingHttpHeaders } from 'node:http';
 import type { Test } from 'tap';
 import { createSandbox, type SandboxOptions } from '../../src/sandbox/server.ts';
 
-export const USER_AGENT = 'Mozilla/5.0 (Test) Sim/1.0';
+const USER_AGENT = 'Mozilla/5.0 (Test) Sim/1.0';
 export const ACCESS_TOKEN = 'Bearer eyJhbGciOi.sandbox-paid.x';
 export const ANON = '/backend-anon';
 export const API = '/backend-api';
@@ -134,6 +134,7 @@ export interface SeenRequest {
   readonly warnings: readonly string[];
   readonly status: number | null;
   readonly events: number;
+  readonly playing: boolean;
   readonly outcome: string;
   readonly aborted: boolean;
   readonly endedAtMs: number | null;
@@ -254,4 +255,13 @@ export function answersOf(body: string): readonly NonNullable<LegacyDocument['me
 /** The answer's text as the last event shows it. */
 export function finalText(body: string): string | undefined {
   return answersOf(body).at(-1)?.content.parts[0];
+}
+
+/** Resolves when the condition holds; rejects when it does not within ten seconds. */
+export async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = Date.now() + 10_000;
+  while (!(await holds())) {
+    if (Date.now() > deadlineMs) throw new Error(`never came true: ${String(holds)}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

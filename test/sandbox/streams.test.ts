@@ -12,6 +12,7 @@ import {
   parseEvents,
   startSandbox,
   turn,
+  until,
   type BackendClient,
 } from './backend-client.ts';
 import { reduceDeltas } from './delta-reducer.ts';
@@ -393,10 +394,6 @@ async function settledEvents(client: BackendClient): Promise<number> {
     seen = events;
     await sleep(150);
   }
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(10);
 }
 
 function sleep(ms: number): Promise<void> {
