@@ -3,6 +3,7 @@ import { createDirectAccounts } from './accounts/direct.ts';
 import { createComplete } from './chat/complete.ts';
 import type { ChatPorts } from './chat/ports.ts';
 import type { Config } from './config.ts';
+import { ChatError } from './errors.ts';
 import { chatRoute } from './http/chat-route.ts';
 import { modelsRoutes } from './http/models-routes.ts';
 import { createServer } from './http/server.ts';
@@ -101,7 +102,10 @@ function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts
     newId,
   });
   const { converse } = createUpstreamClient({ exits, profile, newId });
-  return { lease, clear, converse };
+  const attach: ChatPorts['attach'] = () =>
+    Promise.reject(new ChatError('invalid_attachment', 'Attachments are not supported.'));
+  const link: ChatPorts['link'] = () => Promise.resolve(null);
+  return { lease, clear, attach, converse, link };
 }
 
 async function closeAll(server: Server, proofs: ProofPool, exits: Exits): Promise<void> {

@@ -3,7 +3,7 @@ import type { ChatError } from '../errors.ts';
 import type { Caller, Turn } from '../conversation/turn.ts';
 import { Deadline, deadlinePassed, pause } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
-import type { ChatPorts, CompleteTurn, Trace, TurnSink } from './ports.ts';
+import type { Ask, ChatPorts, CompleteTurn, Trace, TurnSink } from './ports.ts';
 import { pump } from './pump.ts';
 import { retryDelayMs } from './retry.ts';
 
@@ -86,9 +86,10 @@ async function attempt(
   trace.leasedMs = Date.now() - trace.startedAt;
   let failure: ChatError | null = null;
   try {
+    const ask: Ask = { turn, uploads: new Map(), continued: null };
     const clearance = await ports.clear(lease.session, signal);
     trace.clearedMs = Date.now() - trace.startedAt;
-    await pump((reader) => ports.converse(lease.session, turn, clearance, reader), sink, signal, {
+    await pump((reader) => ports.converse(lease.session, ask, clearance, reader), sink, signal, {
       deadlines: policy.deadlines,
       trace,
     });

@@ -7,9 +7,27 @@ export interface Caller {
 
 export type Role = 'system' | 'user' | 'assistant' | 'tool';
 
+/** A file that the client shows to the model. Compared by identity. */
+export interface Attachment {
+  /** Base64 as the client sent it, or an http(s) URL still to be fetched. */
+  readonly source:
+    | { readonly kind: 'base64'; readonly base64: string }
+    | { readonly kind: 'url'; readonly url: string };
+  /** As the client named it; null: to be found out. */
+  readonly mimeType: string | null;
+  readonly name: string | null;
+  /** The request field that it came from, for errors. */
+  readonly param: string;
+}
+
+export type MessagePart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'attachment'; readonly attachment: Attachment };
+
 export interface TurnMessage {
   readonly role: Role;
-  readonly text: string;
+  /** In the client's order; neighbouring texts are joined already. */
+  readonly parts: readonly MessagePart[];
 }
 
 export interface TurnModel {
@@ -28,4 +46,6 @@ export interface Turn {
   readonly keepHistory: boolean;
   readonly conversationId: string | null;
   readonly parentMessageId: string | null;
+  /** What the site's buttons would ask for: `picture_v2` draws. */
+  readonly hints: readonly string[];
 }

@@ -39,7 +39,7 @@ function parseMessage(value: unknown, param: string): TurnMessage | null {
   const role = parseRole(value['role'], `${param}.role`);
   const content = value['content'];
   if (mayLackContent(value) && (content === undefined || content === null)) return null;
-  return { role, text: parseContent(content, role, `${param}.content`) };
+  return { role, parts: [{ type: 'text', text: parseContent(content, role, `${param}.content`) }] };
 }
 
 function parseRole(value: unknown, param: string): Role {

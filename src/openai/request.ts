@@ -59,6 +59,7 @@ export function parseChatRequest(body: unknown, defaults: ChatRequestDefaults): 
       keepHistory: !(readBoolean(body, 'history_disabled') ?? defaults.historyDisabled),
       conversationId: readString(body, 'conversation_id') || null,
       parentMessageId: readString(body, 'parent_message_id') || null,
+      hints: [],
     },
     requestedModel,
     responseModel,

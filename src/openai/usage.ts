@@ -50,8 +50,9 @@ export async function countPromptTokens(
 ): Promise<number> {
   let tokens = TOKENS_PER_ANSWER;
   let charsInTurn = 0;
-  for (const { role, text } of messages) {
+  for (const { role, parts } of messages) {
     tokens += TOKENS_PER_MESSAGE + tokenizer.count(role);
+    const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
     for (const segment of segmentsOf(text)) {
       tokens += tokenizer.count(segment);
       charsInTurn += segment.length;

@@ -21,7 +21,7 @@ export interface UpstreamClientOptions {
 export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatPorts, 'converse'> {
   const { exits, profile, newId } = options;
   return {
-    converse(session, turn, clearance, reader) {
+    converse(session, { turn }, clearance, reader) {
       let body: AnswerBody | null = null;
       const { json, messageIds } = encodeTurn(turn, newId);
       const control = exits.send(session.exit, toRequest(session, json, clearance, profile), {

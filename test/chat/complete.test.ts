@@ -10,10 +10,11 @@ import type { ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/po
 const caller: Caller = { token: null, accountId: null };
 const turn: Turn = {
   model: { slug: 'auto', gizmoId: null },
-  messages: [{ role: 'user', text: 'hi' }],
+  messages: [{ role: 'user', parts: [{ type: 'text', text: 'hi' }] }],
   keepHistory: false,
   conversationId: null,
   parentMessageId: null,
+  hints: [],
 };
 
 const say = (text: string, done = false): string =>
@@ -61,6 +62,8 @@ function world(acts: Act[], given: { hasOtherAccount?: boolean; clear?: ChatPort
         release: (failure) => void log.push(`release ${failure?.code ?? 'ok'}`),
       });
     },
+    attach: () => Promise.reject(new Error('nothing to attach')),
+    link: () => Promise.resolve(null),
     clear:
       given.clear ?? (() => Promise.resolve({ requirementsToken: 'r', proofToken: null, arkoseToken: null })),
     converse: (_session, _turn, _clearance, reader) => {

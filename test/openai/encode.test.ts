@@ -5,6 +5,7 @@ import { createCompletionId } from '../../src/openai/completion-id.ts';
 import { toCompletion } from '../../src/openai/completion.ts';
 import { findModel, listModels, resolveModel } from '../../src/openai/models.ts';
 import { countPromptTokens, toUsage } from '../../src/openai/usage.ts';
+import type { TurnMessage } from '../../src/conversation/turn.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
 
 const HEAD = { id: 'chatcmpl-abc', created: 1715367049, model: 'gpt-4o-2024-05-13' };
@@ -154,23 +155,43 @@ t.test("prompt tokens by OpenAI's rule", async (t) => {
     breaths += 1;
     return breaths > 3 ? Promise.reject(new Error('nobody waits any more')) : Promise.resolve();
   };
-  t.equal(await countPromptTokens([{ role: 'user', text: 'hello world' }], tokenizer, breathe), 9);
-  const dialogue = [
-    {
-      role: 'system' as const,
-      text: 'You are a helpful, pattern-following assistant that translates corporate jargon into plain English.',
-    },
-    { role: 'user' as const, text: 'hello world' },
-  ];
   t.equal(
-    await countPromptTokens(dialogue, tokenizer, breathe),
-    9 + 4 + tokenizer.count(dialogue[0]?.text ?? ''),
+    await countPromptTokens(
+      [{ role: 'user', parts: [{ type: 'text', text: 'hello world' }] }],
+      tokenizer,
+      breathe,
+    ),
+    9,
   );
-  t.equal(await countPromptTokens([{ role: 'user', text: '<|im_start|>' }], tokenizer, breathe), 13);
+  const jargon =
+    'You are a helpful, pattern-following assistant that translates corporate jargon into plain English.';
+  const dialogue: TurnMessage[] = [
+    {
+      role: 'system',
+      parts: [{ type: 'text', text: jargon }],
+    },
+    { role: 'user', parts: [{ type: 'text', text: 'hello world' }] },
+  ];
+  t.equal(await countPromptTokens(dialogue, tokenizer, breathe), 9 + 4 + tokenizer.count(jargon));
+  t.equal(
+    await countPromptTokens(
+      [{ role: 'user', parts: [{ type: 'text', text: '<|im_start|>' }] }],
+      tokenizer,
+      breathe,
+    ),
+    13,
+  );
   t.equal(breaths, 0);
   const long = 'word '.repeat(8000);
-  const counted = await countPromptTokens([{ role: 'user', text: long }], tokenizer, breathe);
+  const counted = await countPromptTokens(
+    [{ role: 'user', parts: [{ type: 'text', text: long }] }],
+    tokenizer,
+    breathe,
+  );
   t.equal(counted, 7 + tokenizer.count(long));
   t.equal(breaths, 2, 'other work runs in between');
-  await t.rejects(countPromptTokens([{ role: 'user', text: long }], tokenizer, breathe), /nobody waits/);
+  await t.rejects(
+    countPromptTokens([{ role: 'user', parts: [{ type: 'text', text: long }] }], tokenizer, breathe),
+    /nobody waits/,
+  );
 });

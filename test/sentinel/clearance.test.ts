@@ -265,6 +265,7 @@ t.test('sessions are spread over gateways and ways out, and counted until given 
     keepHistory: false,
     conversationId: null,
     parentMessageId: null,
+    hints: [],
   };
   const first = await accounts.lease(caller, turn, never);
   const second = await accounts.lease(caller, turn, never);

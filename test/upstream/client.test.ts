@@ -18,10 +18,11 @@ const TOKEN = 'eyJhbGciOi-canary-token';
 const AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/127.0.0.0 Safari/537.36';
 const turn: Turn = {
   model: { slug: 'auto', gizmoId: null },
-  messages: [{ role: 'user', text: 'Say h\u00ef' }],
+  messages: [{ role: 'user', parts: [{ type: 'text', text: 'Say h\u00ef' }] }],
   keepHistory: false,
   conversationId: null,
   parentMessageId: null,
+  hints: [],
 };
 const clearance: Clearance = { requirementsToken: 'r-token', proofToken: 'p-token', arkoseToken: 'a-token' };
 const noClearance: Clearance = { requirementsToken: null, proofToken: null, arkoseToken: null };
@@ -98,7 +99,12 @@ function call(t: Test, origin: string, options: CallOptions = {}): Heard {
       onOver();
     },
   };
-  const control = client.converse(session, turn, options.clearance ?? clearance, reader);
+  const control = client.converse(
+    session,
+    { turn, uploads: new Map(), continued: null },
+    options.clearance ?? clearance,
+    reader,
+  );
   return Object.assign(state, { control, over, opened });
 }
 

@@ -150,12 +150,13 @@ t.test('a turn becomes the body of the conversation call', (t) => {
   const turn = {
     model: { slug: 'gpt-4o', gizmoId: null },
     messages: [
-      { role: 'system', text: 'Be brief' },
-      { role: 'user', text: 'Say hi' },
+      { role: 'system', parts: [{ type: 'text', text: 'Be brief' }] },
+      { role: 'user', parts: [{ type: 'text', text: 'Say hi' }] },
     ],
     keepHistory: false,
     conversationId: null,
     parentMessageId: null,
+    hints: [],
   } as const;
   const body = JSON.parse(encodeTurn(turn, newId).json) as Record<string, unknown>;
   t.match(body, {

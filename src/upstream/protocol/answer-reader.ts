@@ -100,6 +100,7 @@ export class AnswerReader {
       type: 'turn-start',
       conversationId: textOrNull(envelope.conversation_id),
       messageId: textOrNull(message.id),
+      modelSlug: textOrNull(message.metadata?.model_slug),
     });
   }
 

@@ -40,7 +40,7 @@ export function encodeTurn(turn: Turn, newId: () => string): EncodedTurn {
     force_rate_limit: false,
     reset_rate_limits: false,
     suggestions: [],
-    system_hints: [],
+    system_hints: turn.hints,
     timezone: TIMEZONE,
     timezone_offset_min: TIMEZONE_OFFSET_MIN,
     variant_purpose: 'comparison_implicit',
@@ -52,7 +52,8 @@ export function encodeTurn(turn: Turn, newId: () => string): EncodedTurn {
   return { json, messageIds };
 }
 
-function encodeMessage({ role, text }: TurnMessage, id: string): object {
+function encodeMessage({ role, parts }: TurnMessage, id: string): object {
+  const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
   return { id, author: { role }, content: { content_type: 'text', parts: [text] }, metadata: {} };
 }
 
