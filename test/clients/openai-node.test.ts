@@ -137,13 +137,13 @@ t.test('an open proxy', async (t) => {
       whole.choices.map(({ index }) => index),
       [0, 1, 2],
     );
-    t.same(whole.choices.map(({ message }) => message.content).toSorted(), answers.toSorted());
+    t.same(new Set(whole.choices.map(({ message }) => message.content)), new Set(answers));
     const spoken = answers.reduce((sum, answer) => sum + encode(answer).length, 0);
     t.match(whole.usage, { prompt_tokens: 9, completion_tokens: spoken });
 
     await world.scenario(scenarios);
     const chunks = await collect(await askStream(client, { n: 3, stream_options: { include_usage: true } }));
-    t.same([0, 1, 2].map((index) => textOf(chunks, index)).toSorted(), answers.toSorted());
+    t.same(new Set([0, 1, 2].map((index) => textOf(chunks, index))), new Set(answers));
     t.same(reasonsOf(chunks), ['stop', 'stop', 'stop']);
     t.same(chunks.at(-1)?.usage, whole.usage);
     t.equal((await world.conversations()).length, 6);
