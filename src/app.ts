@@ -125,12 +125,7 @@ function createPorts(config: Config, accounts: DirectAccounts, exits: Exits, pro
   return { lease: accounts.lease, clear, converse };
 }
 
-function countInflight(
-  server: Server,
-  accounts: DirectAccounts,
-  exits: Exits,
-  proofs: ProofPool,
-): Inflight {
+function countInflight(server: Server, accounts: DirectAccounts, exits: Exits, proofs: ProofPool): Inflight {
   return {
     requests: server.inflight,
     leases: accounts.inFlight,

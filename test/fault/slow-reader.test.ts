@@ -72,7 +72,10 @@ t.test('a client that reads slowly but reads gets all of it', async (t) => {
       endStream(asked);
     },
   });
-  const program = await startProgram(t, { CHATGPT_BASE_URL: upstream.origin, SLOW_CLIENT_TIMEOUT_MS: '2500' });
+  const program = await startProgram(t, {
+    CHATGPT_BASE_URL: upstream.origin,
+    SLOW_CLIENT_TIMEOUT_MS: '2500',
+  });
   const client = await dial(t, program.port);
   client.socket.write(chatBytes());
   for (let rest = 0; rest < 8; rest += 1) {
@@ -88,30 +91,34 @@ t.test('a client that reads slowly but reads gets all of it', async (t) => {
   t.match(program.logged().at(-1), { outcome: 'ok' });
 });
 
-t.test('what a stalled stream costs in memory is bounded', { skip: process.platform !== 'linux' }, async (t) => {
-  const floods: Flood[] = [];
-  const upstream = await startUpstream(t, { conversation: (asked) => void floods.push(flood(asked)) });
-  const program = await startProcess(t, { CHATGPT_BASE_URL: upstream.origin, RETRY_TIMES: '0' });
-  const rss = (): number => residentBytes(program.child.pid ?? 0);
-  const stall = async (): Promise<void> => {
-    const client = await dial(t, program.port);
-    client.socket.pause();
-    client.socket.write(chatBytes());
-  };
-  const total = (): number => floods.reduce((sum, { taken }) => sum + taken(), 0);
-  // The first ones fill what is there only once: code, pools, the heap's young space.
-  await Promise.all([stall(), stall(), stall(), stall()]);
-  t.ok(await until(() => floods.length === 4));
-  await comesToRest(total);
-  const before = rss();
-  const count = 16;
-  await Promise.all(Array.from({ length: count }, stall));
-  t.ok(await until(() => floods.length === 4 + count));
-  await comesToRest(total);
-  const perStream = (rss() - before) / count;
-  t.comment(`${Math.round(perStream / 1024)} KiB per stalled stream`);
-  t.ok(perStream < MEMORY_PER_STREAM);
-});
+t.test(
+  'what a stalled stream costs in memory is bounded',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const floods: Flood[] = [];
+    const upstream = await startUpstream(t, { conversation: (asked) => void floods.push(flood(asked)) });
+    const program = await startProcess(t, { CHATGPT_BASE_URL: upstream.origin, RETRY_TIMES: '0' });
+    const rss = (): number => residentBytes(program.child.pid ?? 0);
+    const stall = async (): Promise<void> => {
+      const client = await dial(t, program.port);
+      client.socket.pause();
+      client.socket.write(chatBytes());
+    };
+    const total = (): number => floods.reduce((sum, { taken }) => sum + taken(), 0);
+    // The first ones fill what is there only once: code, pools, the heap's young space.
+    await Promise.all([stall(), stall(), stall(), stall()]);
+    t.ok(await until(() => floods.length === 4));
+    await comesToRest(total);
+    const before = rss();
+    const count = 16;
+    await Promise.all(Array.from({ length: count }, stall));
+    t.ok(await until(() => floods.length === 4 + count));
+    await comesToRest(total);
+    const perStream = (rss() - before) / count;
+    t.comment(`${Math.round(perStream / 1024)} KiB per stalled stream`);
+    t.ok(perStream < MEMORY_PER_STREAM);
+  },
+);
 
 function residentBytes(pid: number): number {
   const kilobytes = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];

@@ -127,7 +127,12 @@ const CONVERSATION_FAULTS: readonly Fault[] = [
   ...REFUSALS,
   { name: '404 conversation', play: refuses(404, { code: 'conversation_not_found' }), ...noConversation },
   { name: '404 inaccessible', play: refuses(404, { code: 'conversation_inaccessible' }), ...noConversation },
-  { name: '404 model', play: refuses(404, { code: 'model_not_found' }), ...noConversation, code: 'model_not_found' },
+  {
+    name: '404 model',
+    play: refuses(404, { code: 'model_not_found' }),
+    ...noConversation,
+    code: 'model_not_found',
+  },
   { name: '413', play: refuses(413, { code: 'message_length_exceeds_limit' }), ...tooLong },
   { name: '200 stream, unusual activity', play: says(inStream(UNUSUAL)), ...refused },
   { name: '200 stream, too long', play: says(inStream('Please submit something shorter')), ...tooLong },
@@ -151,11 +156,19 @@ const CONVERSATION_FAULTS: readonly Fault[] = [
 const LATE_FAULTS: readonly Fault[] = [
   { name: 'reset', play: says(event(TEXT), reset), ...brokenForGood },
   { name: 'close', play: says(event(TEXT), close), ...brokenForGood },
-  { name: 'reset amid an event', play: says(event(TEXT) + event(`${TEXT} so`).slice(0, 40), reset), ...brokenForGood },
+  {
+    name: 'reset amid an event',
+    play: says(event(TEXT) + event(`${TEXT} so`).slice(0, 40), reset),
+    ...brokenForGood,
+  },
   { name: 'an end without [DONE]', play: says(event(TEXT)), ...brokenForGood },
   { name: 'no JSON', play: says(`${event(TEXT)}data: {"message":\n\n`), ...brokenForGood },
   { name: 'binary', play: says(`${event(TEXT)}data: \u0000\u0001\uFFFD\n\n`), ...brokenForGood },
-  { name: 'a huge line', play: says(`${event(TEXT)}data: ${'x'.repeat(9 * 1024 * 1024)}\n\n`), ...brokenForGood },
+  {
+    name: 'a huge line',
+    play: says(`${event(TEXT)}data: ${'x'.repeat(9 * 1024 * 1024)}\n\n`),
+    ...brokenForGood,
+  },
   { name: 'bad framing', play: says(event(TEXT), ({ socket }) => socket.end('zz\r\n')), ...brokenForGood },
   { name: 'an error event', play: says(event(TEXT) + inStream(UNUSUAL)), ...refused, asked: 1 },
   { name: 'a text error', play: says(event(TEXT) + inStream(TRY_AGAIN)), ...unwell, asked: 1 },
@@ -340,7 +353,12 @@ const drip = async (asked: Asked): Promise<void> => {
 
 const STALLS: readonly Stall[] = [
   { name: 'before headers', setting: 'FIRST_TOKEN_TIMEOUT_MS', play: () => undefined, isLate: false },
-  { name: 'before the first token', setting: 'FIRST_TOKEN_TIMEOUT_MS', play: says(': x\n\n', () => 0), isLate: true },
+  {
+    name: 'before the first token',
+    setting: 'FIRST_TOKEN_TIMEOUT_MS',
+    play: says(': x\n\n', () => 0),
+    isLate: true,
+  },
   { name: 'mid-stream', setting: 'IDLE_TIMEOUT_MS', play: says(event(TEXT), () => 0), isLate: true },
   {
     name: 'mid-event',
@@ -374,6 +392,9 @@ for (const { name, setting, at = 'conversation', play, isLate } of STALLS) {
     }
     t.equal(upstream.askedAt(at).length, 2, 'one attempt each');
     t.same(await settled(program), IDLE);
-    t.ok(upstream.askedAt(at).every(({ socket }) => socket.destroyed), "upstream's connections are closed");
+    t.ok(
+      upstream.askedAt(at).every(({ socket }) => socket.destroyed),
+      "upstream's connections are closed",
+    );
   });
 }

@@ -14,7 +14,7 @@ import { createLog } from '../../src/log.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
 
 /** One line of the log, as far as tests look at it. */
-export interface LogLine {
+interface LogLine {
   readonly msg: string;
   readonly outcome?: string;
   readonly attempts?: number;
@@ -125,14 +125,14 @@ export function ask(port: number, { method, path, headers, body }: Question): Pr
       agent: false,
     });
     request.on('error', reject);
-    request.on('response', async (response) => {
+    request.on('response', (response) => {
       const parts: Buffer[] = [];
-      let isCut = false;
       response.on('data', (part: Buffer) => void parts.push(part));
-      response.on('error', () => (isCut = true));
-      await once(response, 'close').catch(() => undefined);
-      const { statusCode: status = 0, headers } = response;
-      resolve({ status, headers, text: Buffer.concat(parts).toString(), isCut: isCut || !response.complete });
+      response.on('error', () => undefined);
+      response.on('close', () => {
+        const { statusCode: status = 0, headers, complete } = response;
+        resolve({ status, headers, text: Buffer.concat(parts).toString(), isCut: !complete });
+      });
     });
     request.end(body);
   });

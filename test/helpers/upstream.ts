@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +18,7 @@ export interface Asked {
 }
 
 /** Answers one kind of call; `nth` counts that kind's calls from 1. */
-export type Play = (asked: Asked, nth: number) => void | Promise<void>;
+type Play = (asked: Asked, nth: number) => void | Promise<void>;
 
 export interface UpstreamParts {
   readonly landing?: Play;
@@ -48,7 +48,7 @@ export async function startUpstream(t: Test, parts: UpstreamParts = {}): Promise
     ['', parts.landing ?? ((one) => send(one, 200, 'text/html', PAGE))],
   ];
   const counts = new Map<string, number>();
-  const server = createServer(async (request) => {
+  const receive = async (request: IncomingMessage): Promise<void> => {
     const { socket } = request;
     const body = await readText(request).catch(() => null);
     if (body === null) return;
@@ -59,7 +59,8 @@ export async function startUpstream(t: Test, parts: UpstreamParts = {}): Promise
     asked.push(one);
     counts.set(end, (counts.get(end) ?? 0) + 1);
     await play(one, counts.get(end) as number);
-  });
+  };
+  const server = createServer((request) => void receive(request));
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
@@ -159,7 +160,7 @@ export function longEvent(index: number): string {
 
 export interface Flood {
   /** Bytes that left this process. */
-  taken(): number;
+  readonly taken: () => number;
 }
 
 const FLOOD_BYTES = 64 * 1024 * 1024;

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import type { Test } from 'tap';
 import {
   ask,
   askChat,
@@ -36,11 +37,10 @@ function bodyOf(bytes: number): string {
   return frame.replace('"padding":""', `"padding":"${'x'.repeat(bytes - frame.length)}"`);
 }
 
-function isRefused(t: Tap, answer: Answer, status: number, code: string): void {
+function isRefused(t: Test, answer: Answer, status: number, code: string): void {
   t.match([answer.status, errorOf(answer)?.code], [status, code]);
   t.match(answer.headers, { 'content-type': 'application/json', 'x-should-retry': 'false' });
 }
-type Tap = typeof t;
 
 t.test('a body of exactly the limit is taken, one byte more is not', async (t) => {
   const full = bodyOf(LIMIT);
@@ -72,7 +72,11 @@ const WRONG_BODIES: readonly [string, string | Buffer, string][] = [
   ['words', 'hello', 'invalid_json'],
   ['half a body', '{"model":"gpt-4o","messages":[', 'invalid_json'],
   ['invalid UTF-8', Buffer.from('{"model":"\xff\xfe"}', 'latin1'), 'invalid_json'],
-  ['a cut UTF-8 sequence', Buffer.concat([Buffer.from('{"model":"'), Buffer.from([0xe2, 0x82])]), 'invalid_json'],
+  [
+    'a cut UTF-8 sequence',
+    Buffer.concat([Buffer.from('{"model":"'), Buffer.from([0xe2, 0x82])]),
+    'invalid_json',
+  ],
   ['UTF-16', Buffer.from(chatBody(), 'utf16le'), 'invalid_json'],
   ['100,000 levels of lists', '['.repeat(100_000), 'invalid_json'],
   ['100,000 levels, closed', '['.repeat(100_000) + ']'.repeat(100_000), 'invalid_value'],
@@ -84,18 +88,23 @@ const WRONG_BODIES: readonly [string, string | Buffer, string][] = [
   ['a role of another type', '{"model":"gpt-4o","messages":[{"role":7,"content":"Hi"}]}', 'invalid_value'],
   ['stream of another type', chatBody({ fields: { stream: 'yes' } }), 'invalid_value'],
   ['n out of range', chatBody({ fields: { n: 1e9 } }), 'invalid_value'],
-  ['a prototype', chatBody().replace('{', '{"__proto__":{"stream":true},'), ''],
 ];
 
 for (const [name, body, code] of WRONG_BODIES) {
   t.test(`a body: ${name}`, async (t) => {
     const before = upstream.asked.length;
     const answer = await ask(program.port, { body });
-    if (code === '') return t.equal(answer.status, 200);
     isRefused(t, answer, 400, code);
     t.equal(upstream.asked.length, before, 'the backend is not asked');
   });
 }
+
+t.test('a body that names a prototype does not get one', async (t) => {
+  const body = chatBody().replace('{', '{"__proto__":{"n":2},"constructor":{"n":2},');
+  const answer = await ask(program.port, { body });
+  t.equal(answer.status, 200);
+  t.equal((JSON.parse(answer.text) as { choices: unknown[] }).choices.length, 1);
+});
 
 t.test('40 headers', async (t) => {
   const headers = Object.fromEntries(Array.from({ length: 34 }, (_, at) => [`x-extra-${at}`, 'value']));
@@ -174,7 +183,8 @@ t.test('fuzzed bodies get an answer, and never one that we did not foresee', asy
   await fc.assert(
     fc.asyncProperty(body, async (bytes) => {
       const answer = await ask(program.port, { body: bytes });
-      if (answer.isCut || ![200, 400, 404].includes(answer.status)) throw new Error(`${answer.status} ${answer.text}`);
+      if (answer.isCut || ![200, 400, 404].includes(answer.status))
+        throw new Error(`${answer.status} ${answer.text}`);
     }),
     { numRuns: 250 },
   );
@@ -184,23 +194,39 @@ t.test('fuzzed bodies get an answer, and never one that we did not foresee', asy
 });
 
 t.test('fuzzed methods, paths and headers do not end the process', async (t) => {
-  const token = fc.string({ unit: fc.constantFrom(...'abcXYZ019-_.~!'), minLength: 1, maxLength: 20 });
-  const value = fc.string({ unit: fc.constantFrom(...'aZ9 ,;:="%/\\\t\u00ff'), maxLength: 60 });
+  const token = fc.string({
+    unit: fc.constantFrom(...'abcXYZ019-_.~!'.split('')),
+    minLength: 1,
+    maxLength: 20,
+  });
+  const value = fc.string({ unit: fc.constantFrom(...'aZ9 ,;:="%/\\\t\u00ff'.split('')), maxLength: 60 });
   const path = fc.oneof(
     fc.webPath(),
-    fc.string({ unit: fc.constantFrom(...'/v1%2e.?&=#é\\chatmodels'), maxLength: 40 }).map((text) => `/${text}`),
+    fc
+      .string({ unit: fc.constantFrom(...'/v1%2e.?&=#é\\chatmodels'.split('')), maxLength: 40 })
+      .map((text) => `/${text}`),
     fc.constantFrom('/v1/models/%', '/v1/models/%ff', '/v1/models/..%2f', '/v1/chat/completions?x=%'),
   );
   const names = fc.oneof(
     token,
-    fc.constantFrom('authorization', 'x-request-id', 'chatgpt-account-id', 'origin', 'expect', 'content-type'),
+    fc.constantFrom(
+      'authorization',
+      'x-request-id',
+      'chatgpt-account-id',
+      'origin',
+      'expect',
+      'content-type',
+    ),
   );
   const method = fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'BREW', 'get');
   const headers = fc.array(fc.tuple(names, value), { maxLength: 8 });
   await fc.assert(
     fc.asyncProperty(method, path, headers, async (verb, target, list) => {
       const lines = list.map(([name, text]) => `${name}: ${text}\r\n`).join('');
-      await throwAt(program.port, `${verb} ${target} HTTP/1.1\r\nhost: x\r\n${lines}content-length: 2\r\n\r\n{}`);
+      await throwAt(
+        program.port,
+        `${verb} ${target} HTTP/1.1\r\nhost: x\r\n${lines}content-length: 2\r\n\r\n{}`,
+      );
     }),
     { numRuns: 250 },
   );
