@@ -92,7 +92,7 @@ t.test('no secret in any line of the log, answer or header, whatever fails', asy
     askChat(port, { token: TOKEN, headers: { 'chatgpt-account-id': `${ACCOUNT} \u00e9` } }),
     askChat(port, { token: TOKEN, headers: { 'x-request-id': `Bearer ${TOKEN}` } }),
     askChat(port, { token: TOKEN, fields: { 'Chatgpt-Account-Id': `${ACCOUNT}\n` } }),
-    ask(port, { body: 'canary', headers: {} }),
+    ask(port, { body: 'canary', headers: { authorization: `Bearer ${KEY}` } }),
     ask(port, { body: `{"${TOKEN}": `, headers: { authorization: `Bearer ${KEY}` } }),
     ask(port, { path: `/v1/unknown?key=${KEY}`, headers: { authorization: `Bearer ${KEY}` } }),
     ask(port, { method: 'GET', path: '/v1/chat/completions', headers: { authorization: `Bearer ${KEY}` } }),
