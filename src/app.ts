@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createDirectAccounts } from './accounts/direct.ts';
+import type { DirectAccounts } from './accounts/direct.ts';
 import { createComplete } from './chat/complete.ts';
 import type { ChatPorts } from './chat/ports.ts';
 import type { Config } from './config.ts';
@@ -18,7 +19,21 @@ import type { ProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
 import { createUpstreamClient } from './upstream/client.ts';
 
+/** What is under way. All zero when nobody wants anything, however the work before ended. */
+export interface Inflight {
+  readonly requests: number;
+  readonly leases: number;
+  readonly proofsQueued: number;
+  readonly proofsRunning: number;
+  /** Calls to the backend whose answer is not complete. */
+  readonly upstreamCalls: number;
+}
+
 export interface App {
+  /** As of now, at each reading. */
+  readonly inflight: Inflight;
+  /** The threads that search proofs; they stay the same as long as none of them dies. */
+  readonly proofThreadIds: readonly number[];
   /** Which binary of uWebSockets.js serves. */
   readonly nativeBuild: string;
   /** Rejects when the address cannot be had. */
@@ -36,7 +51,12 @@ export function createApp(config: Config, log: Log): App {
     queueTimeoutMs: config.queueTimeoutMs,
     timeoutMs: config.powTimeoutMs,
   });
-  const complete = createComplete(createPorts(config, exits, proofs), {
+  const accounts = createDirectAccounts({
+    origins: config.chatgptBaseUrls,
+    pickExit: () => exits.pick(),
+    newId: randomUUID,
+  });
+  const complete = createComplete(createPorts(config, accounts, exits, proofs), {
     retryTimes: config.retryTimes,
     deadlines: {
       firstTokenMs: config.firstTokenTimeoutMs,
@@ -72,6 +92,12 @@ export function createApp(config: Config, log: Log): App {
   let closing: Promise<void> | null = null;
   return {
     nativeBuild: server.nativeBuild,
+    get inflight() {
+      return countInflight(server, accounts, exits, proofs);
+    },
+    get proofThreadIds() {
+      return proofs.threadIds;
+    },
     async listen() {
       const address = await server.listen();
       // A vocabulary blocks the thread while it loads: better now than under somebody's stream.
@@ -82,14 +108,9 @@ export function createApp(config: Config, log: Log): App {
   };
 }
 
-function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts {
+function createPorts(config: Config, accounts: DirectAccounts, exits: Exits, proofs: ProofPool): ChatPorts {
   const profile = { userAgent: config.userAgent, authKey: config.authKey };
   const newId = randomUUID;
-  const { lease } = createDirectAccounts({
-    origins: config.chatgptBaseUrls,
-    pickExit: () => exits.pick(),
-    newId,
-  });
   const { clear } = createClearance({
     exchange: createExchange(exits),
     profile,
@@ -105,7 +126,17 @@ function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts
   const attach: ChatPorts['attach'] = () =>
     Promise.reject(new ChatError('invalid_attachment', 'Attachments are not supported.'));
   const link: ChatPorts['link'] = () => Promise.resolve(null);
-  return { lease, clear, attach, converse, link };
+  return { lease: accounts.lease, clear, attach, converse, link };
+}
+
+function countInflight(server: Server, accounts: DirectAccounts, exits: Exits, proofs: ProofPool): Inflight {
+  return {
+    requests: server.inflight,
+    leases: accounts.inFlight,
+    proofsQueued: proofs.queued,
+    proofsRunning: proofs.running,
+    upstreamCalls: exits.inFlight,
+  };
 }
 
 async function closeAll(server: Server, proofs: ProofPool, exits: Exits): Promise<void> {

@@ -59,7 +59,6 @@ async function attemptUntilDone(
     trace.attempts += 1;
     const failed = await attempt(ports, policy, turn, caller, sink, signal, trace);
     if (failed === null) return;
-    if (sink.committed) throw failed.failure;
     const delayMs = retryDelayMs(
       failed.failure,
       trace.attempts,
@@ -67,8 +66,10 @@ async function attemptUntilDone(
       failed.hasOtherAccount,
       policy.random,
     );
-    if (delayMs === null) throw failed.failure;
+    if (delayMs === null || sink.committed) throw failed.failure;
     await pause(delayMs, signal);
+    // Headers leave on their own after a while of silence, also during this pause.
+    if (sink.committed) throw failed.failure;
   }
 }
 

@@ -85,7 +85,7 @@ export interface TurnSink {
   readonly committed: boolean;
   /** True when the client has all that it asked for (`stop`, `max_tokens`): upstream can be closed. */
   readonly satisfied: boolean;
-  /** Upstream accepted the turn; the answer may take long, so headers can leave. */
+  /** Upstream accepted the turn and keeps to it; the answer may take long, so headers can leave. */
   accepted(): void;
   /** False: the client reads slower than we write; stop until `onDrain`'s callback runs. */
   write(event: TurnEvent): boolean;

@@ -8,6 +8,11 @@ import type { Deadlines } from './deadline.ts';
 import type { StreamControl, StreamReader, Trace, TurnSink } from './ports.ts';
 
 const MAX_EVENT_BYTES = 8 * 1024 * 1024;
+/**
+ * A turn that upstream took and refuses after all is refused in its first events: only when the stream
+ * has lived for so long may the client hear of it, who could not be given an honest status any more.
+ */
+const SETTLE_MS = 500;
 /** Upstream marked the answer complete but neither ends nor says [DONE]: the client waits no longer. */
 const TAIL_MS = 2000;
 /** After [DONE] the response ends by itself, and its connection can be used again; it gets this long. */
@@ -51,6 +56,7 @@ class Pump implements StreamReader {
   readonly #firstToken: Deadline;
   readonly #askedIds = new Set<string>();
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
+  #settling: Deadline | null = null;
   #idle: Deadline | null = null;
   #tail: Deadline | null = null;
   #linger: Deadline | null = null;
@@ -95,7 +101,7 @@ class Pump implements StreamReader {
   onOpen(): void {
     if (this.#settled) return;
     this.#options.trace.openedMs = Date.now() - this.#options.trace.startedAt;
-    this.#sink.accepted();
+    this.#settling = new Deadline(SETTLE_MS, () => this.#sink.accepted());
   }
 
   onBytes(chunk: Uint8Array): void {
@@ -181,6 +187,7 @@ class Pump implements StreamReader {
     if (this.#settled) return false;
     this.#settled = true;
     this.#firstToken.stop();
+    this.#settling?.stop();
     this.#idle?.stop();
     this.#tail?.stop();
     this.#signal.removeEventListener('abort', this.#onAbort);

@@ -18,11 +18,6 @@ export interface StreamOutputOptions {
   readonly slowClientTimeoutMs: number;
 }
 
-/**
- * Upstream has taken the turn: if it refuses it after all, it does so at once, in its first events,
- * and the client can still be given an honest status. After this long the headers leave.
- */
-const SETTLE_MS = 500;
 /** No client is left without a byte for longer, whatever upstream does. */
 const FIRST_SIGN_MS = 15_000;
 
@@ -33,8 +28,7 @@ export class StreamOutput implements AnswerOutput {
   readonly #options: StreamOutputOptions;
   readonly #reply: Reply;
   readonly #drainListeners: (() => void)[] = [];
-  #opening: NodeJS.Timeout;
-  #settling = false;
+  readonly #opening: NodeJS.Timeout;
   #writable = true;
 
   constructor(reply: Reply, options: StreamOutputOptions) {
@@ -61,10 +55,7 @@ export class StreamOutput implements AnswerOutput {
   }
 
   accepted(): void {
-    if (this.#settling || this.#reply.started) return;
-    this.#settling = true;
-    clearTimeout(this.#opening);
-    this.#opening = setTimeout(() => this.#open(), SETTLE_MS);
+    this.#open();
   }
 
   start(index: number, ids: HistoryIds): void {

@@ -14,6 +14,8 @@ export interface ExitsOptions {
 
 /** The ways out of this machine, each with its connections. */
 export interface Exits {
+  /** Requests whose answer is not complete, those without a connection yet among them. */
+  readonly inFlight: number;
   /** The name of the next way out, in turn. */
   pick(): string;
   /** Sends one request through `exit`. No deadline but CONNECT_TIMEOUT_MS: the caller has the others. */
@@ -74,6 +76,9 @@ export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits 
   }
 
   return {
+    get inFlight() {
+      return [...routes.values()].reduce((sum, { pool }) => sum + pool.stats.size, 0);
+    },
     pick() {
       const name = names[turn % names.length] ?? DIRECT;
       turn += 1;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 import type { ProofHasher } from './proof.ts';
 
-/** SHA3-512 of node itself, for the few hashes of the main thread. Threads have a faster one. */
+/** SHA3-512 of node itself: no module to load for the few hashes of the main thread. */
 export function createNodeHasher(): ProofHasher {
   let prefixed: Hash = createHash('sha3-512');
   return {

@@ -187,6 +187,14 @@ t.test('nothing is retried after the first byte', async (t) => {
   t.equal(log.filter((line) => line === 'lease').length, 1);
 });
 
+t.test('nor when the headers left while it waited for another attempt', async (t) => {
+  const sink = new ListSink();
+  setTimeout(() => (sink.committed = true), 30);
+  const { error, trace } = await run([refuse('upstream_error', { retryAfterS: 0.1 }), whole], { sink });
+  t.match(error, { code: 'upstream_error' });
+  t.equal(trace.attempts, 1);
+});
+
 t.test("the request's own fault is never retried, nor an account's where there is no other", async (t) => {
   for (const code of [
     'context_length_exceeded',

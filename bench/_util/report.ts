@@ -1,0 +1,23 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { describeMachine } from './machine.ts';
+import { toTable } from './table.ts';
+import type { Row } from './table.ts';
+
+/** What a bench found out. */
+export interface Report {
+  readonly title: string;
+  readonly rows: readonly Row[];
+}
+
+const RESULTS = 'bench/results';
+
+/** Prints the table and keeps the exact figures as `bench/results/<name>.json`. */
+export function publish(name: string, report: Report): void {
+  const machine = describeMachine();
+  const at = new Date().toISOString();
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(`${RESULTS}/${name}.json`, `${JSON.stringify({ name, at, machine, ...report }, null, 2)}\n`);
+  const { cores, cpu, node } = machine;
+  process.stdout.write(`\n${name}: ${report.title}\n(${cores} cores, ${cpu}, node ${node})\n\n`);
+  process.stdout.write(`${toTable(report.rows)}\n`);
+}

@@ -1,0 +1,78 @@
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Plan, Question } from './protocol.ts';
+
+/** A process under load. */
+export interface Child {
+  readonly port: number;
+  /** Microseconds of processor time so far. */
+  cpuUs(): Promise<number>;
+  plan(plan: Plan): Promise<void>;
+  stop(): void;
+}
+
+const PROBE = new URL('./probe.js', import.meta.url).href;
+const START_TIMEOUT_MS = 10_000;
+
+/**
+ * Starts a program, given relative to this file, whose output has a line of JSON with its `port`. It
+ * sees no settings but `env`: neither ours nor those of a `.env`.
+ */
+export async function startChild(program: string, env: NodeJS.ProcessEnv): Promise<Child> {
+  const cwd = mkdtempSync(join(tmpdir(), 'chat2api-bench-'));
+  const file = fileURLToPath(new URL(program, import.meta.url));
+  const child = fork(file, [], {
+    cwd,
+    env,
+    execArgv: ['--import', PROBE],
+    stdio: ['ignore', 'pipe', 2, 'ipc'],
+  });
+  const stop = (): void => {
+    child.kill('SIGKILL');
+    rmSync(cwd, { recursive: true, force: true });
+  };
+  try {
+    const port = await announcedPort(child.stdout as Readable);
+    return {
+      port,
+      stop,
+      async cpuUs() {
+        const answer = await ask(child, { type: 'cpu' });
+        return answer.type === 'cpu' ? answer.us : Number.NaN;
+      },
+      async plan(plan) {
+        await ask(child, { type: 'plan', plan });
+      },
+    };
+  } catch (thrown) {
+    stop();
+    throw new Error(`${program} did not start`, { cause: thrown });
+  }
+}
+
+/** Further output is read and forgotten, so that a full pipe slows nobody. */
+async function announcedPort(stdout: Readable): Promise<number> {
+  const lines = createInterface(stdout);
+  const signal = AbortSignal.timeout(START_TIMEOUT_MS);
+  for (;;) {
+    const [line] = (await once(lines, 'line', { signal })) as [string];
+    const { port } = JSON.parse(line) as { port?: number };
+    if (port === undefined) continue;
+    lines.close();
+    stdout.resume();
+    return port;
+  }
+}
+
+async function ask(child: ChildProcess, question: Question): Promise<Answer> {
+  child.send(question);
+  const [answer] = (await once(child, 'message')) as [Answer];
+  return answer;
+}

@@ -1,0 +1,29 @@
+import { publish } from './_util/report.ts';
+import type { Report } from './_util/report.ts';
+import { benchStream } from './load/stream.ts';
+import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
+import { benchProof } from './micro/sentinel/proof.ts';
+import { benchDecode } from './micro/upstream/protocol/stream-decoder.ts';
+
+const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
+  pow: benchProof,
+  decode: benchDecode,
+  tokens: benchAnswerCutter,
+  stream: benchStream,
+};
+const EXIT_USAGE = 64;
+
+/** All benches, or those named; one after the other, so that none disturbs another. */
+async function main(wanted: readonly string[]): Promise<void> {
+  const unknown = wanted.filter((name) => !Object.hasOwn(BENCHES, name));
+  if (unknown.length > 0) {
+    process.stderr.write(`no bench ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}\n`);
+    process.exitCode = EXIT_USAGE;
+    return;
+  }
+  for (const [name, bench] of Object.entries(BENCHES)) {
+    if (wanted.length === 0 || wanted.includes(name)) publish(name, await bench());
+  }
+}
+
+await main(process.argv.slice(2));

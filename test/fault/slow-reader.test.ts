@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { askChat, chatBytes, dataOf, IDLE, settled, startProcess, startProgram } from '../helpers/program.ts';
+import {
+  comesToRest,
+  DONE,
+  endStream,
+  event,
+  flood,
+  LONG_EVENT_WORDS,
+  longEvent,
+  openStream,
+  startUpstream,
+  stream,
+} from '../helpers/upstream.ts';
+import type { Flood } from '../helpers/upstream.ts';
+import { dial, until } from '../http/serve.ts';
+
+const MIB = 1024 * 1024;
+/** What the kernel keeps on both legs of loopback, at its most generous. */
+const KERNEL_BYTES = 24 * MIB;
+/** Promised is a quarter of it; the rest is the garbage that no collection has taken yet. */
+const MEMORY_PER_STREAM = MIB;
+
+t.test('a client that reads nothing stops its upstream, and is cut when its time is up', async (t) => {
+  const floods: Flood[] = [];
+  const upstream = await startUpstream(t, {
+    conversation: async (asked) => {
+      if (asked.headers.authorization !== undefined) return void floods.push(flood(asked));
+      openStream(asked);
+      for (let at = 1; at <= 10; at += 1) {
+        stream(asked, event('word '.repeat(at), at === 10));
+        await sleep(20);
+      }
+      stream(asked, DONE);
+      endStream(asked);
+    },
+  });
+  const program = await startProgram(t, {
+    CHATGPT_BASE_URL: upstream.origin,
+    SLOW_CLIENT_TIMEOUT_MS: '2500',
+    IDLE_TIMEOUT_MS: '1000',
+  });
+  const startedAt = performance.now();
+  const client = await dial(t, program.port);
+  client.socket.pause();
+  client.socket.write(chatBytes({ stream: true, token: 'eyJhbGciOi.slow' }));
+  t.ok(await until(() => floods.length === 1));
+  const taken = await comesToRest(() => floods[0]?.taken() ?? 0);
+  t.comment(`upstream could write ${(taken / MIB).toFixed(1)} MiB of 64`);
+  t.ok(taken < KERNEL_BYTES, 'upstream is not read any more');
+
+  const normal = await askChat(program.port, { stream: true });
+  t.equal(dataOf(normal.text).at(-1), '[DONE]', 'another stream is not held up');
+  t.equal(floods[0]?.taken(), taken, 'and upstream still waits');
+
+  t.ok(await until(() => program.app.inflight.requests === 0, 15_000));
+  t.comment(`cut after ${Math.round(performance.now() - startedAt)} ms`);
+  t.ok(performance.now() - startedAt >= 2_500, 'not before its time');
+  t.same(await settled(program), IDLE);
+  t.ok(await until(() => upstream.askedAt('conversation')[0]?.socket.destroyed === true));
+  t.match(program.logged().at(-1), { msg: 'request', outcome: 'slow_client', status: 200 });
+});
+
+t.test('a client that reads slowly but reads gets all of it', async (t) => {
+  const upstream = await startUpstream(t, {
+    conversation: async (asked) => {
+      openStream(asked);
+      for (let index = 0; index < 600; index += 1) stream(asked, longEvent(index));
+      stream(asked, event('end', true) + DONE);
+      endStream(asked);
+    },
+  });
+  const program = await startProgram(t, {
+    CHATGPT_BASE_URL: upstream.origin,
+    SLOW_CLIENT_TIMEOUT_MS: '2500',
+  });
+  const client = await dial(t, program.port);
+  client.socket.write(chatBytes());
+  for (let rest = 0; rest < 8; rest += 1) {
+    client.socket.pause();
+    await sleep(400);
+    client.socket.resume();
+    await sleep(20);
+  }
+  t.ok(await until(() => client.text().endsWith('0\r\n\r\n'), 20_000));
+  const texts = dataOf(client.text().replaceAll(/\r\n[0-9a-f]+\r\n/g, ''));
+  t.equal(texts.at(-1), '[DONE]');
+  t.equal(texts.join('').split('word').length, 600 * LONG_EVENT_WORDS + 1, 'no text is lost');
+  t.match(program.logged().at(-1), { outcome: 'ok' });
+});
+
+t.test(
+  'what a stalled stream costs in memory is bounded',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const floods: Flood[] = [];
+    const upstream = await startUpstream(t, { conversation: (asked) => void floods.push(flood(asked)) });
+    const program = await startProcess(t, { CHATGPT_BASE_URL: upstream.origin, RETRY_TIMES: '0' });
+    const rss = (): number => residentBytes(program.child.pid ?? 0);
+    const stall = async (): Promise<void> => {
+      const client = await dial(t, program.port);
+      client.socket.pause();
+      client.socket.write(chatBytes());
+    };
+    const total = (): number => floods.reduce((sum, { taken }) => sum + taken(), 0);
+    // The first ones fill what is there only once: code, pools, the heap's young space.
+    await Promise.all([stall(), stall(), stall(), stall()]);
+    t.ok(await until(() => floods.length === 4));
+    await comesToRest(total);
+    const before = rss();
+    const count = 16;
+    await Promise.all(Array.from({ length: count }, stall));
+    t.ok(await until(() => floods.length === 4 + count));
+    await comesToRest(total);
+    const perStream = (rss() - before) / count;
+    t.comment(`${Math.round(perStream / 1024)} KiB per stalled stream`);
+    t.ok(perStream < MEMORY_PER_STREAM);
+  },
+);
+
+function residentBytes(pid: number): number {
+  const kilobytes = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kilobytes) * 1024;
+}
