@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { Affinity } from './accounts/affinity.ts';
 import { createDirectAccounts } from './accounts/direct.ts';
 import { createComplete } from './chat/complete.ts';
-import type { ChatPorts } from './chat/ports.ts';
+import type { ChatPorts, OwnModels } from './chat/ports.ts';
 import type { Config } from './config.ts';
 import { ChatError } from './errors.ts';
 import { chatRoute } from './http/chat-route.ts';
@@ -17,6 +18,7 @@ import { createProofPool } from './threads/pool.ts';
 import type { ProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
 import { createUpstreamClient } from './upstream/client.ts';
+import { createModelLists } from './upstream/models.ts';
 
 export interface App {
   /** Which binary of uWebSockets.js serves. */
@@ -27,6 +29,10 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** Some 50 MB when full; a conversation that nobody continued for a day is unlikely to be. */
+const MAX_CONVERSATIONS = 100_000;
+const CONVERSATION_IDLE_MS = 24 * 3_600_000;
+
 /** Joins the rooms: settings to adapters, adapters to the spine, the spine to the edge. */
 export function createApp(config: Config, log: Log): App {
   const exits = createExits({ proxies: config.proxyUrls, connectTimeoutMs: config.connectTimeoutMs });
@@ -36,7 +42,8 @@ export function createApp(config: Config, log: Log): App {
     queueTimeoutMs: config.queueTimeoutMs,
     timeoutMs: config.powTimeoutMs,
   });
-  const complete = createComplete(createPorts(config, exits, proofs), {
+  const { ports, models } = createPorts(config, exits, proofs);
+  const complete = createComplete(ports, {
     retryTimes: config.retryTimes,
     deadlines: {
       firstTokenMs: config.firstTokenTimeoutMs,
@@ -55,6 +62,7 @@ export function createApp(config: Config, log: Log): App {
     routes: [
       chatRoute({
         complete,
+        models,
         loadTokenizer,
         keys: config.authorization,
         historyDisabled: config.historyDisabled,
@@ -63,7 +71,7 @@ export function createApp(config: Config, log: Log): App {
         slowClientTimeoutMs: config.slowClientTimeoutMs,
         onInternalError,
       }),
-      ...modelsRoutes(config.authorization),
+      ...modelsRoutes({ keys: config.authorization, models }),
     ],
     unreadyReasons: () => [],
     onRequestEnd: (record) => log.logRequest(record),
@@ -82,17 +90,29 @@ export function createApp(config: Config, log: Log): App {
   };
 }
 
-function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts {
+interface Ports {
+  readonly ports: ChatPorts;
+  readonly models: OwnModels;
+}
+
+function createPorts(config: Config, exits: Exits, proofs: ProofPool): Ports {
   const profile = { userAgent: config.userAgent, authKey: config.authKey };
   const newId = randomUUID;
-  const { lease } = createDirectAccounts({
-    origins: config.chatgptBaseUrls,
+  const exchange = createExchange(exits);
+  const origins = config.chatgptBaseUrls;
+  const nowMs = (): number => performance.now();
+  const affinity = new Affinity({ maxEntries: MAX_CONVERSATIONS, idleMs: CONVERSATION_IDLE_MS, nowMs });
+  const { lease, visit } = createDirectAccounts({
+    origins,
     pickExit: () => exits.pick(),
     newId,
+    affinity,
   });
+  const modelLists = createModelLists({ exchange, profile, origins, visit, nowMs });
   const { clear } = createClearance({
-    exchange: createExchange(exits),
+    exchange,
     profile,
+    modelLists: config.checkModel ? modelLists : null,
     pool: proofs,
     arkoseServices: config.arkoseTokenUrls,
     hardestDifficulty: config.powDifficulty,
@@ -105,7 +125,7 @@ function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts
   const attach: ChatPorts['attach'] = () =>
     Promise.reject(new ChatError('invalid_attachment', 'Attachments are not supported.'));
   const link: ChatPorts['link'] = () => Promise.resolve(null);
-  return { lease, clear, attach, converse, link };
+  return { ports: { lease, clear, attach, converse, link }, models: modelLists.own };
 }
 
 async function closeAll(server: Server, proofs: ProofPool, exits: Exits): Promise<void> {
