@@ -17,7 +17,7 @@ export interface DirectAccountsOptions {
 export interface DirectAccounts {
   readonly lease: ChatPorts['lease'];
   /** For a call beside the chats, which occupies nobody and does not count as a turn. */
-  visit(caller: Caller): Session;
+  readonly visit: (caller: Caller) => Session;
   /** Leases not yet released. */
   readonly inFlight: number;
 }
