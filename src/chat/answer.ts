@@ -26,6 +26,8 @@ export class Answer implements TurnSink {
   #messageId: string | null = null;
   #heldEnd: TurnEnd | null = null;
   #hasOpened = false;
+  #hasText = false;
+  #hasStrayed = false;
   #continuations = 0;
 
   constructor(sink: TurnSink, onPlace: OnPlace) {
@@ -37,8 +39,9 @@ export class Answer implements TurnSink {
     return this.#sink.committed;
   }
 
+  /** Also when upstream, asked to go on, began another answer: nobody wants to read two. */
   get satisfied(): boolean {
-    return this.#sink.satisfied;
+    return this.#sink.satisfied || this.#hasStrayed;
   }
 
   /** From now on the decoder's events go to `listener`: each stream has its own. */
@@ -52,6 +55,12 @@ export class Answer implements TurnSink {
   }
 
   write(event: TurnEvent): boolean {
+    if (event.type === 'text-delta') this.#hasText = true;
+    // What upstream goes on with is the message that it cut.
+    if (event.type === 'message-start' && this.#heldEnd !== null && !this.#hasText) {
+      this.#hasStrayed = true;
+      return true;
+    }
     if (event.type === 'turn-start' || event.type === 'message-start') {
       this.#conversationId = event.conversationId;
       this.#messageId = event.messageId;
@@ -71,10 +80,15 @@ export class Answer implements TurnSink {
 
   /** After a stream's end: what to ask for next, or null when the answer is complete. */
   goOn(): Ask['continued'] {
-    if (this.#heldEnd === null || this.satisfied) return null;
+    if (this.#heldEnd === null || this.#sink.satisfied) return null;
+    if (this.#hasStrayed) {
+      this.#sink.write(this.#heldEnd);
+      return null;
+    }
     const place = this.#place();
     this.#continuations += 1;
     this.#hasOpened = false;
+    this.#hasText = false;
     this.decoder.goOn();
     return place;
   }

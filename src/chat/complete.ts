@@ -107,7 +107,7 @@ async function attempt(
   } catch (thrown) {
     if (signal.aborted) throw signal.reason;
     failure = toChatError(thrown);
-    if (answer.settle()) return null;
+    if (failure.code !== 'internal_error' && answer.settle()) return null;
     return { failure, hasOtherAccount: lease.hasOtherAccount };
   } finally {
     lease.release(failure);

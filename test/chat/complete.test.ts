@@ -401,6 +401,13 @@ t.test("a sink that has enough has no answer continued: its own limit was the cl
   const { error, asks } = await run([answer(say('One'), say('One two', true, cut), DONE)], { sink });
   t.equal(error, null);
   t.equal(asks.length, 1);
+  const later = new ListSink();
+  later.enoughAfter = 2;
+  const acts = [answer(say('One', true, cut), DONE), answer(say('One two'), say('One two three', true, cut))];
+  const satisfied = await run(acts, { sink: later });
+  t.equal(satisfied.error, null);
+  t.equal(satisfied.sink.text, 'One two');
+  t.equal(satisfied.asks.length, 2);
 });
 
 t.test('each continuation clears anew; the first-token deadline begins anew', async (t) => {
@@ -436,6 +443,8 @@ t.test(
     t.match(refused.sink.events.at(-1), { type: 'turn-end', reason: 'length' });
     t.equal(refused.asks.length, 2);
     t.ok(refused.log.includes('release upstream_error'), 'the account hears of it all the same');
+    const bug = await run([answer(say('One', true, cut), DONE)]);
+    t.match(bug.error, { code: 'internal_error' }, 'a fault of ours is not hidden');
   },
 );
 
@@ -467,4 +476,24 @@ t.test('without a parent the last message that we know of is one', async (t) => 
   t.equal(remembered.asks[0]?.turn.parentMessageId, 'm-9');
   const told = await run([whole], { lastMessageId: 'm-9', turn: { ...going, parentMessageId: 'm-1' } });
   t.equal(told.asks[0]?.turn.parentMessageId, 'm-1');
+});
+
+t.test('an upstream that answers anew when asked to go on is not heard twice', async (t) => {
+  const anew = (id: string): Act =>
+    answer(say('One', false, { id }), say('One two', true, { id, ...cut }), DONE);
+  const { error, sink, asks, log } = await run([anew('a-1'), anew('a-2'), anew('a-3')], {
+    turn: { keepHistory: true },
+  });
+  t.equal(error, null);
+  t.equal(sink.text, 'One two');
+  t.match(sink.events.at(-1), { type: 'turn-end', reason: 'length' });
+  t.equal(asks.length, 2);
+  t.strictSame(log, ['lease', 'keep c-1 a-1', 'abort', 'release ok']);
+});
+
+t.test('a continued message may be followed by others', async (t) => {
+  const next = answer(say('One two', true), say('Three', true, { id: 'a-2' }), DONE);
+  const { sink } = await run([answer(say('One', true, cut), DONE), next]);
+  t.equal(sink.text, 'One twoThree');
+  t.match(sink.events.at(-1), { type: 'turn-end', reason: 'stop' });
 });

@@ -29,7 +29,7 @@ export interface Gateway {
   readonly calls: Call[];
   /** Those whose path ends so. */
   to(ending: string): readonly Call[];
-  /** Polls until so many calls were given up by the client; false after 5 s. */
+  /** Polls until so many calls were given up by the client; false after 2 s. */
   closed(count: number): Promise<boolean>;
 }
 
@@ -38,7 +38,7 @@ export async function startGateway(t: Test, options: GatewayOptions = {}): Promi
   const calls: Call[] = [];
   let givenUp = 0;
   const closed = async (count: number): Promise<boolean> => {
-    for (let i = 0; i < 500 && givenUp < count; i += 1) await sleep(10);
+    for (let i = 0; i < 200 && givenUp < count; i += 1) await sleep(10);
     return givenUp >= count;
   };
   const to = (ending: string): readonly Call[] => calls.filter(({ path }) => path.endsWith(ending));

@@ -94,7 +94,8 @@ const say = (text: string, said: Said = {}): object => ({
 
 /** The same as patches. `from`: the text that the stream starts with. */
 const sayInPatches = (from: string, pieces: readonly string[], finish: string): unknown[] => [
-  { p: '', o: 'add', c: 0, v: { message: message(from), conversation_id: 'c-1', error: null } },
+  // Each stream begins with `add` as its operation, said or not.
+  { p: '', c: 0, v: { message: message(from), conversation_id: 'c-1', error: null } },
   ...pieces.map((piece) => ({ p: '/message/content/parts/0', o: 'append', v: piece })),
   {
     p: '',

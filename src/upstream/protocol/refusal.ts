@@ -28,7 +28,6 @@ const LIMIT =
 const MODERATED = /content policy|usage policies|moderat|flagged/i;
 const NO_CONVERSATION = /conversation/i;
 const NO_MODEL = /model/i;
-const NO_GPT = /[Gg]izmo|\bGPTs?\b/;
 const GPT_ID = /^g-/;
 
 /** Turns a refusal into the error that a client sees; the rows of the error table. Never throws. */
@@ -103,7 +102,6 @@ function forbidden({ anonymous }: RefusedCall, detail: Detail, text: string): Ch
 function notFound({ at, model }: RefusedCall, detail: Detail, text: string): ChatError {
   if (detail.code.startsWith('conversation_')) return noConversation();
   if (detail.code.startsWith('model_')) return noModel(model);
-  if (at === 'conversation' && NO_GPT.test(text)) return noModel(model);
   if (at === 'conversation' && NO_CONVERSATION.test(text)) return noConversation();
   if (at === 'conversation' && (NO_MODEL.test(text) || GPT_ID.test(model ?? ''))) return noModel(model);
   return error(
