@@ -83,7 +83,10 @@ export interface ChatPorts {
   link(session: Session, asset: Asset, signal: AbortSignal): Promise<string | null>;
 }
 
-/** The slugs of the models that the caller's own account has; null: no account, or no list to be had. Rejects only with the signal's reason. */
+/**
+ * The slugs of the models that the caller's own account has; null: no account, or no list to be had.
+ * Rejects only with the signal's reason.
+ */
 export type OwnModels = (caller: Caller, signal: AbortSignal) => Promise<readonly string[] | null>;
 
 /** Where the events of one turn go. Owned by the edge, which encodes them for the client. */

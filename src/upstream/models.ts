@@ -91,8 +91,9 @@ export function createModelLists(options: ModelListsOptions): ModelLists {
 
   async function own(caller: Caller, signal: AbortSignal): Promise<readonly string[] | null> {
     if (caller.token === null) return null;
-    const recalled = origins.map((origin) => recall(origin, caller)).find((known) => known !== null);
-    const found = recalled ?? (await list(visit(caller), signal));
+    const recalled = origins.map((origin) => recall(origin, caller)).filter((known) => known !== null);
+    const good = recalled.find((known) => !(known instanceof ChatError));
+    const found = good ?? recalled[0] ?? (await list(visit(caller), signal));
     return found instanceof ChatError ? null : found;
   }
 

@@ -72,6 +72,10 @@ t.test("the caller's list by whichever gateway will do", async (t) => {
   await list(sessionOf('x', 'http://b'), never);
   t.strictSame(await own({ token: 'x', accountId: null }, never), ['o1']);
   t.equal(asked.length, 1);
+  const half = world([json(500, {}), listOf('o1')]);
+  await half.list(sessionOf('x'), never);
+  await half.list(sessionOf('x', 'http://b'), never);
+  t.strictSame(await half.own({ token: 'x', accountId: null }, never), ['o1'], 'one gateway is ill');
 });
 
 t.test('a failure says whose it is, and is tried again soon', async (t) => {
