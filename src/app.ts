@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { Affinity } from './accounts/affinity.ts';
 import { createDirectAccounts } from './accounts/direct.ts';
 import type { DirectAccounts } from './accounts/direct.ts';
 import { createComplete } from './chat/complete.ts';
-import type { ChatPorts } from './chat/ports.ts';
+import type { ChatPorts, OwnModels } from './chat/ports.ts';
 import type { Config } from './config.ts';
 import { ChatError } from './errors.ts';
 import { chatRoute } from './http/chat-route.ts';
@@ -18,6 +19,7 @@ import { createProofPool } from './threads/pool.ts';
 import type { ProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
 import { createUpstreamClient } from './upstream/client.ts';
+import { createModelLists } from './upstream/models.ts';
 
 /** What is under way. All zero when nobody wants anything, however the work before ended. */
 export interface Inflight {
@@ -42,6 +44,10 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** Some 50 MB when full; a conversation that nobody continued for a day is unlikely to be. */
+const MAX_CONVERSATIONS = 100_000;
+const CONVERSATION_IDLE_MS = 24 * 3_600_000;
+
 /** Joins the rooms: settings to adapters, adapters to the spine, the spine to the edge. */
 export function createApp(config: Config, log: Log): App {
   const exits = createExits({ proxies: config.proxyUrls, connectTimeoutMs: config.connectTimeoutMs });
@@ -51,12 +57,8 @@ export function createApp(config: Config, log: Log): App {
     queueTimeoutMs: config.queueTimeoutMs,
     timeoutMs: config.powTimeoutMs,
   });
-  const accounts = createDirectAccounts({
-    origins: config.chatgptBaseUrls,
-    pickExit: () => exits.pick(),
-    newId: randomUUID,
-  });
-  const complete = createComplete(createPorts(config, accounts, exits, proofs), {
+  const { ports, accounts, models } = createPorts(config, exits, proofs);
+  const complete = createComplete(ports, {
     retryTimes: config.retryTimes,
     deadlines: {
       firstTokenMs: config.firstTokenTimeoutMs,
@@ -75,6 +77,7 @@ export function createApp(config: Config, log: Log): App {
     routes: [
       chatRoute({
         complete,
+        models,
         loadTokenizer,
         keys: config.authorization,
         historyDisabled: config.historyDisabled,
@@ -83,7 +86,7 @@ export function createApp(config: Config, log: Log): App {
         slowClientTimeoutMs: config.slowClientTimeoutMs,
         onInternalError,
       }),
-      ...modelsRoutes(config.authorization),
+      ...modelsRoutes({ keys: config.authorization, models }),
     ],
     unreadyReasons: () => [],
     onRequestEnd: (record) => log.logRequest(record),
@@ -108,12 +111,30 @@ export function createApp(config: Config, log: Log): App {
   };
 }
 
-function createPorts(config: Config, accounts: DirectAccounts, exits: Exits, proofs: ProofPool): ChatPorts {
+interface Ports {
+  readonly ports: ChatPorts;
+  readonly accounts: DirectAccounts;
+  readonly models: OwnModels;
+}
+
+function createPorts(config: Config, exits: Exits, proofs: ProofPool): Ports {
   const profile = { userAgent: config.userAgent, authKey: config.authKey };
   const newId = randomUUID;
+  const exchange = createExchange(exits);
+  const origins = config.chatgptBaseUrls;
+  const nowMs = (): number => performance.now();
+  const affinity = new Affinity({ maxEntries: MAX_CONVERSATIONS, idleMs: CONVERSATION_IDLE_MS, nowMs });
+  const accounts = createDirectAccounts({
+    origins,
+    pickExit: () => exits.pick(),
+    newId,
+    affinity,
+  });
+  const modelLists = createModelLists({ exchange, profile, origins, visit: accounts.visit, nowMs });
   const { clear } = createClearance({
-    exchange: createExchange(exits),
+    exchange,
     profile,
+    modelLists: config.checkModel ? modelLists : null,
     pool: proofs,
     arkoseServices: config.arkoseTokenUrls,
     hardestDifficulty: config.powDifficulty,
@@ -126,7 +147,11 @@ function createPorts(config: Config, accounts: DirectAccounts, exits: Exits, pro
   const attach: ChatPorts['attach'] = () =>
     Promise.reject(new ChatError('invalid_attachment', 'Attachments are not supported.'));
   const link: ChatPorts['link'] = () => Promise.resolve(null);
-  return { lease: accounts.lease, clear, attach, converse, link };
+  return {
+    ports: { lease: accounts.lease, clear, attach, converse, link },
+    accounts,
+    models: modelLists.own,
+  };
 }
 
 function countInflight(server: Server, accounts: DirectAccounts, exits: Exits, proofs: ProofPool): Inflight {

@@ -114,6 +114,7 @@ export const SETTINGS = {
     'further attempts before the first byte, on another account and proxy where there is one',
     '3',
   ),
+  checkModel: row('CHECK_MODEL', flag, false, "ask upstream's model list before using a model", 'true'),
   conversationOnly: row(
     'CONVERSATION_ONLY',
     flag,

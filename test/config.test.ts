@@ -33,6 +33,7 @@ t.test('nothing set: the documented defaults, frozen', (t) => {
     powDifficulty: '000032',
     powTimeoutMs: 20_000,
     retryTimes: 3,
+    checkModel: false,
     conversationOnly: false,
     authorization: [],
     userAgent: /^Mozilla\/5\.0 .*Chrome/,

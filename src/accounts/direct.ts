@@ -1,50 +1,72 @@
 import { ChatError } from '../errors.ts';
-import type { ChatPorts, Lease } from '../chat/ports.ts';
+import type { ChatPorts, Lease, Session } from '../chat/ports.ts';
+import type { Caller } from '../conversation/turn.ts';
+import type { Affinity, Way } from './affinity.ts';
+import { fingerprint } from './fingerprint.ts';
 
 export interface DirectAccountsOptions {
   /** CHATGPT_BASE_URL; at least one. */
   readonly origins: readonly string[];
   readonly pickExit: () => string;
   readonly newId: () => string;
+  /** Where the conversations that clients may continue live. */
+  readonly affinity: Affinity;
 }
 
 /** Everybody as who they say they are: the caller's own token, or none. */
 export interface DirectAccounts {
   readonly lease: ChatPorts['lease'];
+  /** For a call beside the chats, which occupies nobody and does not count as a turn. */
+  readonly visit: (caller: Caller) => Session;
   /** Leases not yet released. */
   readonly inFlight: number;
 }
 
-export function createDirectAccounts({ origins, pickExit, newId }: DirectAccountsOptions): DirectAccounts {
-  const bases = origins.map((origin) => origin.replace(/\/+$/, ''));
+export function createDirectAccounts(options: DirectAccountsOptions): DirectAccounts {
+  const { pickExit, newId, affinity } = options;
+  const nextOrigin = inTurn(options.origins);
+  // Of its own: visits between chats must not move all chats to the same gateway.
+  const nextVisited = inTurn(options.origins);
   let inFlight = 0;
-  let turn = 0;
 
-  function nextOrigin(): string {
+  return {
+    async lease(caller, turn, signal): Promise<Lease> {
+      signal.throwIfAborted();
+      const owner = fingerprint(caller);
+      const { conversationId } = turn;
+      const known = conversationId === null ? null : affinity.find(owner, conversationId);
+      const way: Way = known?.way ?? { origin: nextOrigin(), exit: pickExit() };
+      const deviceId = known?.deviceId ?? newId();
+      let isReleased = false;
+      inFlight += 1;
+      return {
+        session: { ...way, caller, deviceId },
+        hasOtherAccount: false,
+        lastMessageId: known?.lastMessageId ?? null,
+        keep: (keptId, lastMessageId) => affinity.keep(owner, keptId, { way, deviceId, lastMessageId }),
+        release(failure) {
+          if (isReleased) return;
+          isReleased = true;
+          inFlight -= 1;
+          const isWayAtFault = failure?.fault === 'address' || failure?.fault === 'upstream';
+          if (conversationId !== null && isWayAtFault) affinity.leave(owner, conversationId, way);
+        },
+      };
+    },
+    visit: (caller) => ({ origin: nextVisited(), exit: pickExit(), caller, deviceId: newId() }),
+    get inFlight() {
+      return inFlight;
+    },
+  };
+}
+
+function inTurn(origins: readonly string[]): () => string {
+  const bases = origins.map((origin) => origin.replace(/\/+$/, ''));
+  let turn = 0;
+  return () => {
     const origin = bases[turn % bases.length];
     if (origin === undefined) throw new ChatError('internal_error', 'CHATGPT_BASE_URL names no gateway.');
     turn += 1;
     return origin;
-  }
-
-  return {
-    async lease(caller, _turn, signal): Promise<Lease> {
-      signal.throwIfAborted();
-      const session = { origin: nextOrigin(), caller, deviceId: newId(), exit: pickExit() };
-      let isReleased = false;
-      inFlight += 1;
-      return {
-        session,
-        hasOtherAccount: false,
-        release() {
-          if (isReleased) return;
-          isReleased = true;
-          inFlight -= 1;
-        },
-      };
-    },
-    get inFlight() {
-      return inFlight;
-    },
   };
 }

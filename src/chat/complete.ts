@@ -1,6 +1,7 @@
 import { toChatError } from '../errors.ts';
 import type { ChatError } from '../errors.ts';
 import type { Caller, Turn } from '../conversation/turn.ts';
+import { Answer } from './answer.ts';
 import { Deadline, deadlinePassed, pause } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
 import type { Ask, ChatPorts, CompleteTurn, Trace, TurnSink } from './ports.ts';
@@ -22,7 +23,7 @@ interface FailedAttempt {
 
 /**
  * One chat turn, top to bottom. An attempt leases an identity, clears upstream's challenges, asks,
- * and pumps the answer into the sink; what it took is given back however it ends. As long as the
+ * and pumps the answer into the sink, asking on where upstream cut it; what it took is given back however it ends. As long as the
  * client has received nothing, a failure that another attempt may cure is tried again.
  *
  * Rejects with the ChatError of the last attempt, or with the signal's reason.
@@ -85,19 +86,29 @@ async function attempt(
 ): Promise<FailedAttempt | null> {
   const lease = await ports.lease(caller, turn, signal);
   trace.leasedMs = Date.now() - trace.startedAt;
+  const isKept = turn.keepHistory || turn.conversationId !== null;
+  const answer = new Answer(sink, (conversationId, messageId) => {
+    if (isKept) lease.keep(conversationId, messageId);
+  });
+  const parentMessageId = turn.parentMessageId ?? lease.lastMessageId;
+  let ask: Ask = { turn: { ...turn, parentMessageId }, uploads: new Map(), continued: null };
   let failure: ChatError | null = null;
   try {
-    const ask: Ask = { turn, uploads: new Map(), continued: null };
-    const clearance = await ports.clear(lease.session, signal);
-    trace.clearedMs = Date.now() - trace.startedAt;
-    await pump((reader) => ports.converse(lease.session, ask, clearance, reader), sink, signal, {
-      deadlines: policy.deadlines,
-      trace,
-    });
-    return null;
+    for (;;) {
+      const clearance = await ports.clear(lease.session, ask.turn, signal);
+      if (ask.continued === null) trace.clearedMs = Date.now() - trace.startedAt;
+      await pump((reader) => ports.converse(lease.session, ask, clearance, reader), answer, signal, {
+        deadlines: policy.deadlines,
+        trace,
+      });
+      const continued = answer.goOn();
+      if (continued === null) return null;
+      ask = { ...ask, continued };
+    }
   } catch (thrown) {
     if (signal.aborted) throw signal.reason;
     failure = toChatError(thrown);
+    if (failure.code !== 'internal_error' && answer.settle()) return null;
     return { failure, hasOtherAccount: lease.hasOtherAccount };
   } finally {
     lease.release(failure);

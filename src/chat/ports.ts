@@ -18,6 +18,10 @@ export interface Lease {
   readonly session: Session;
   /** Could another lease for the same caller be on another account? */
   readonly hasOtherAccount: boolean;
+  /** Where the conversation that goes on ended when we last saw it; null: new, or unknown to us. */
+  readonly lastMessageId: string | null;
+  /** The conversation, so far ended by this message, is kept: with its id the caller finds back to this session. */
+  keep(conversationId: string, messageId: string | null): void;
   release(failure: ChatError | null): void;
 }
 
@@ -69,8 +73,8 @@ export interface StreamControl {
 export interface ChatPorts {
   /** Rejects with a ChatError when nobody can serve the caller, or with the signal's reason. */
   lease(caller: Caller, turn: Turn, signal: AbortSignal): Promise<Lease>;
-  /** Requirements, proof of work, Arkose. Rejects with a ChatError or the signal's reason. */
-  clear(session: Session, signal: AbortSignal): Promise<Clearance>;
+  /** May the account use the turn's model? Then requirements, proof of work, Arkose. Rejects with a ChatError or the signal's reason. */
+  clear(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance>;
   /** Uploads one file. Rejects with a ChatError, `invalid_attachment` where the file is at fault, or the signal's reason. */
   attach(session: Session, attachment: Attachment, signal: AbortSignal): Promise<UploadedFile>;
   /** Starts the conversation call; everything that happens is told to `reader`. */
@@ -78,6 +82,12 @@ export interface ChatPorts {
   /** A URL that works for the client, or null when upstream gives none. Rejects only with the signal's reason. */
   link(session: Session, asset: Asset, signal: AbortSignal): Promise<string | null>;
 }
+
+/**
+ * The slugs of the models that the caller's own account has; null: no account, or no list to be had.
+ * Rejects only with the signal's reason.
+ */
+export type OwnModels = (caller: Caller, signal: AbortSignal) => Promise<readonly string[] | null>;
 
 /** Where the events of one turn go. Owned by the edge, which encodes them for the client. */
 export interface TurnSink {

@@ -2,10 +2,11 @@ import { ChatError, toChatError } from '../errors.ts';
 import type { TurnEvent } from '../conversation/events.ts';
 import { EventDecoder } from '../sse/event-decoder.ts';
 import { LineDecoder, SseOverflow } from '../sse/line-decoder.ts';
-import { StreamDecoder } from '../upstream/protocol/stream-decoder.ts';
+import type { StreamDecoder } from '../upstream/protocol/stream-decoder.ts';
+import type { Answer } from './answer.ts';
 import { Deadline, deadlinePassed } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
-import type { StreamControl, StreamReader, Trace, TurnSink } from './ports.ts';
+import type { StreamControl, StreamReader, Trace } from './ports.ts';
 
 const MAX_EVENT_BYTES = 8 * 1024 * 1024;
 /**
@@ -24,28 +25,28 @@ export interface PumpOptions {
 }
 
 /**
- * Moves one answer from upstream's bytes to the sink's events, at the sink's pace.
+ * Moves one stream of an answer from upstream's bytes to the sink's events, at the sink's pace.
  *
  *   bytes -> lines -> events -> turn events -> sink
  *   pause/resume  <-  drained  <-------------- write() === false
  *
- * Resolves when the answer is complete or the sink has enough; rejects with a ChatError, or with
+ * Resolves when the stream is complete or the sink has enough; rejects with a ChatError, or with
  * the signal's reason. Upstream's stream is closed then, or about to end by itself after [DONE].
  */
 export function pump(
   open: (reader: StreamReader) => StreamControl,
-  sink: TurnSink,
+  answer: Answer,
   signal: AbortSignal,
   options: PumpOptions,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const flow = new Pump(sink, signal, options, resolve, reject);
+    const flow = new Pump(answer, signal, options, resolve, reject);
     flow.start(open);
   });
 }
 
 class Pump implements StreamReader {
-  readonly #sink: TurnSink;
+  readonly #sink: Answer;
   readonly #signal: AbortSignal;
   readonly #options: PumpOptions;
   readonly #resolve: () => void;
@@ -54,7 +55,6 @@ class Pump implements StreamReader {
   readonly #events: EventDecoder;
   readonly #decoder: StreamDecoder;
   readonly #firstToken: Deadline;
-  readonly #askedIds = new Set<string>();
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
   #settling: Deadline | null = null;
   #idle: Deadline | null = null;
@@ -65,18 +65,19 @@ class Pump implements StreamReader {
   #settled = false;
 
   constructor(
-    sink: TurnSink,
+    answer: Answer,
     signal: AbortSignal,
     options: PumpOptions,
     resolve: () => void,
     reject: (reason: unknown) => void,
   ) {
-    this.#sink = sink;
+    this.#sink = answer;
     this.#signal = signal;
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#decoder = new StreamDecoder((event) => this.#write(event), this.#askedIds);
+    this.#decoder = answer.decoder;
+    answer.listen((event) => this.#write(event));
     this.#events = new EventDecoder((event) => this.#decoder.push(event), MAX_EVENT_BYTES);
     this.#lines = new LineDecoder((line) => this.#events.pushLine(line), MAX_EVENT_BYTES);
     const { firstTokenMs } = options.deadlines;
@@ -94,13 +95,14 @@ class Pump implements StreamReader {
     this.#sink.onDrain(() => this.#resume());
     const control = open(this);
     this.#control = control;
-    for (const id of control.askedIds) this.#askedIds.add(id);
+    for (const id of control.askedIds) this.#sink.askedIds.add(id);
     if (this.#settled) control.abort();
   }
 
   onOpen(): void {
     if (this.#settled) return;
-    this.#options.trace.openedMs = Date.now() - this.#options.trace.startedAt;
+    const { trace } = this.#options;
+    if (trace.firstTextMs === null) trace.openedMs = Date.now() - trace.startedAt;
     this.#settling = new Deadline(SETTLE_MS, () => this.#sink.accepted());
   }
 
@@ -145,7 +147,7 @@ class Pump implements StreamReader {
   #onFirstText(): void {
     const { trace, deadlines } = this.#options;
     this.#firstToken.stop();
-    trace.firstTextMs = Date.now() - trace.startedAt;
+    trace.firstTextMs ??= Date.now() - trace.startedAt;
     this.#idle = new Deadline(deadlines.idleMs, () => this.#onIdle());
   }
 

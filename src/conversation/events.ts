@@ -10,6 +10,13 @@ export interface TurnStart {
   readonly modelSlug: string | null;
 }
 
+/** The answer goes on in another message, after whose id a client asks on; never before turn-start. */
+export interface MessageStart {
+  readonly type: 'message-start';
+  readonly conversationId: string | null;
+  readonly messageId: string | null;
+}
+
 /** More text of the answer, free of upstream's markers; never empty. */
 export interface TextDelta {
   readonly type: 'text-delta';
@@ -81,6 +88,7 @@ export interface TurnEnd {
 
 type Common =
   | TurnStart
+  | MessageStart
   | TextDelta
   | ReasoningDelta
   | MessageBreak

@@ -1,7 +1,7 @@
 import { ChatError, toChatError } from '../errors.ts';
-import type { CompleteTurn, Trace } from '../chat/ports.ts';
+import type { CompleteTurn, OwnModels, Trace } from '../chat/ports.ts';
 import type { Caller } from '../conversation/turn.ts';
-import { resolveModel } from '../openai/models.ts';
+import { isFixedName, resolveModel } from '../openai/models.ts';
 import type { Encoding } from '../openai/models.ts';
 import { parseChatRequest } from '../openai/request.ts';
 import type { ChatRequest } from '../openai/request.ts';
@@ -19,6 +19,7 @@ import { WholeOutput } from './whole-output.ts';
 
 export interface ChatRouteOptions {
   readonly complete: CompleteTurn;
+  readonly models: OwnModels;
   loadTokenizer(encoding: Encoding): Promise<Tokenizer>;
   /** The operator's keys; empty: the door is open. */
   readonly keys: readonly string[];
@@ -47,8 +48,10 @@ export function chatRoute(options: ChatRouteOptions): Route {
       inflight += 1;
       reply.onClose(() => (inflight -= 1));
       const body = await readBody(reply, request, options.maxBodyBytes);
-      const chat = parseChatRequest(parseJson(body), options);
-      await answer(options, chat, withAccount(caller, chat.accountId), reply);
+      const asked = parseChatRequest(parseJson(body), options);
+      const account = withAccount(caller, asked.accountId);
+      const chat = await withOwnModel(asked, account, options.models, reply.signal);
+      await answer(options, chat, account, reply);
     },
   };
 }
@@ -64,6 +67,19 @@ function overloaded(maxInflight: number): ChatError {
 /** The body's account id overrides the header's. */
 function withAccount(caller: Caller, accountId: string | null): Caller {
   return accountId === null ? caller : { ...caller, accountId };
+}
+
+/** A name that is not everybody's may be a slug of the account's own. */
+async function withOwnModel(
+  chat: ChatRequest,
+  caller: Caller,
+  models: OwnModels,
+  signal: AbortSignal,
+): Promise<ChatRequest> {
+  if (caller.token === null || isFixedName(chat.requestedModel)) return chat;
+  const own = (await models(caller, signal)) ?? [];
+  const { slug, gizmoId, responseModel } = resolveModel(chat.requestedModel, own);
+  return { ...chat, responseModel, turn: { ...chat.turn, model: { slug, gizmoId } } };
 }
 
 /** Runs the `n` turns side by side into one answer; the first failure ends them all. */

@@ -12,6 +12,8 @@ export interface AnswerOutput {
   /** Upstream took a choice's turn; its text may be long in coming. */
   accepted(): void;
   start(index: number, ids: HistoryIds): void;
+  /** The choice goes on in another message: from now on these are its ids. */
+  move(index: number, ids: HistoryIds): void;
   /** `text` is not empty. */
   text(index: number, text: string): void;
   end(index: number, reason: EndReason): void;
@@ -59,6 +61,9 @@ export class ChoiceSink implements TurnSink {
       case 'turn-start':
         this.#started = true;
         this.#output.start(this.#index, event);
+        break;
+      case 'message-start':
+        this.#output.move(this.#index, event);
         break;
       case 'text-delta':
         this.#text(this.#cutter.push(event.text));

@@ -60,8 +60,12 @@ export class StreamOutput implements AnswerOutput {
 
   start(index: number, ids: HistoryIds): void {
     this.#open();
-    if (this.#options.kept) this.#encoder.keep(index, ids);
+    this.move(index, ids);
     this.#write(this.#encoder.role(index));
+  }
+
+  move(index: number, ids: HistoryIds): void {
+    if (this.#options.kept) this.#encoder.keep(index, ids);
   }
 
   text(index: number, text: string): void {

@@ -35,8 +35,12 @@ export class WholeOutput implements AnswerOutput {
   accepted(): void {}
 
   start(index: number, ids: HistoryIds): void {
-    if (index === 0 && this.#options.kept) this.#ids = ids;
+    this.move(index, ids);
     this.#choices[index] = { text: '', reason: 'stop' };
+  }
+
+  move(index: number, ids: HistoryIds): void {
+    if (index === 0 && this.#options.kept) this.#ids = ids;
   }
 
   text(index: number, text: string): void {

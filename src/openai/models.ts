@@ -62,19 +62,37 @@ const NAMES: readonly { readonly id: string; readonly dated: string; readonly cr
   { id: 'auto', dated: 'auto', created: 1721172741 },
 ];
 
+/** Of models that only the account's own list names, nobody tells when they came out. */
+const CREATED_UNKNOWN = 0;
+
 const DATED: ReadonlyMap<string, string> = new Map(NAMES.map(({ id, dated }) => [id, dated]));
 
-const CARDS: readonly ModelCard[] = NAMES.map(({ id, created }) => ({
-  id,
-  object: 'model',
-  created,
-  owned_by: 'openai',
-}));
+const FIXED: ReadonlySet<string> = new Set(NAMES.flatMap(({ id, dated }) => [id, dated]));
 
-/** Any name resolves: what is not a GPT-4 runs on the free default. */
-export function resolveModel(name: string): ResolvedModel {
+const CARDS: readonly ModelCard[] = NAMES.map(({ id, created }) => toCard(id, created));
+
+function toCard(id: string, created: number): ModelCard {
+  return { id, object: 'model', created, owned_by: 'openai' };
+}
+
+/** The name means the same for every account, so that nobody's own list need be asked. */
+export function isFixedName(name: string): boolean {
+  return FIXED.has(name) || name.includes(GIZMO_PREFIX);
+}
+
+/**
+ * Any name resolves: what is not a GPT-4 runs on the free default. `own`: the slugs that the account
+ * has; one of them is used as it is, unless the name is fixed.
+ */
+export function resolveModel(name: string, own: readonly string[] = []): ResolvedModel {
   const { slug, encoding } = FAMILIES.find(({ pattern }) => pattern.test(name)) ?? ANY_OTHER;
-  return { slug, gizmoId: gizmoIdOf(name), responseModel: DATED.get(name) ?? name, encoding };
+  const isOwn = !isFixedName(name) && own.includes(name);
+  return {
+    slug: isOwn ? name : slug,
+    gizmoId: gizmoIdOf(name),
+    responseModel: DATED.get(name) ?? name,
+    encoding,
+  };
 }
 
 /** `gpt-4-gizmo-g-abc` asks for the custom GPT `g-abc`. */
@@ -83,10 +101,31 @@ function gizmoIdOf(name: string): string | null {
   return at < 0 ? null : name.slice(at + GIZMO_PREFIX.length) || null;
 }
 
-export function listModels(): { readonly object: 'list'; readonly data: readonly ModelCard[] } {
-  return { object: 'list', data: CARDS };
+export interface ModelPage {
+  readonly object: 'list';
+  readonly data: readonly ModelCard[];
 }
 
-export function findModel(id: string): ModelCard | null {
-  return CARDS.find((card) => card.id === id) ?? null;
+/** The names that everybody can use, then those of the account's own slugs that are not among them. */
+export function listModels(own: readonly string[] = []): ModelPage {
+  const others = own.filter((slug) => !DATED.has(slug)).map((slug) => toCard(slug, CREATED_UNKNOWN));
+  return { object: 'list', data: [...CARDS, ...others] };
+}
+
+/** The list with what Codex looks for beside it: the same models in its own words. */
+export function listModelsForCodex(own: readonly string[] = []): ModelPage & { readonly models: object[] } {
+  const page = listModels(own);
+  const models = page.data.map(({ id }, at) => ({
+    slug: id,
+    display_name: id,
+    description: null,
+    visibility: 'list',
+    supported_in_api: true,
+    priority: at,
+  }));
+  return { ...page, models };
+}
+
+export function findModel(id: string, own: readonly string[] = []): ModelCard | null {
+  return listModels(own).data.find((card) => card.id === id) ?? null;
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ChatPorts, Clearance, Session } from '../chat/ports.ts';
+import type { Turn } from '../conversation/turn.ts';
 import { ChatError } from '../errors.ts';
 import { DIRECT } from '../outbound/exits.ts';
 import type { Exchange } from '../outbound/exchange.ts';
@@ -7,6 +8,8 @@ import type { ProofPool } from '../threads/pool.ts';
 import type { ProofTask } from '../threads/tasks.ts';
 import { createLanding } from '../upstream/landing.ts';
 import type { ClientProfile } from '../upstream/headers.ts';
+import type { ModelList, ModelLists } from '../upstream/models.ts';
+import { noModel } from '../upstream/protocol/refusal.ts';
 import { createArkose } from './arkose.ts';
 import { browserConfig } from './browser-config.ts';
 import { createNodeHasher } from './node-hasher.ts';
@@ -24,6 +27,8 @@ export interface ClearanceOptions {
   readonly hardestDifficulty: string;
   /** CONVERSATION_ONLY: the gateway answers the challenges itself. */
   readonly conversationOnly: boolean;
+  /** CHECK_MODEL: where to look a model up before it is used; null: only known restrictions count. */
+  readonly modelLists: Pick<ModelLists, 'list'> | null;
   /** Wall clock, for the date in the proof. */
   readonly nowMs: () => number;
   readonly random: () => number;
@@ -37,6 +42,9 @@ export interface ClearanceOptions {
 const LANDING_TIMEOUT_MS = 5_000;
 const REQUIREMENTS_TIMEOUT_MS = 10_000;
 const ARKOSE_TIMEOUT_MS = 15_000;
+/** A gateway that names a persona gives these to paying accounts only. */
+const PAID_PERSONA = 'chatgpt-paid';
+const PAID_SLUGS: ReadonlySet<string> = new Set(['gpt-4', 'o1-preview']);
 const NOTHING: Clearance = { requirementsToken: null, proofToken: null, arkoseToken: null };
 const monotonicMs = (): number => performance.now();
 
@@ -58,12 +66,15 @@ export function createClearance(options: ClearanceOptions): Pick<ChatPorts, 'cle
   const timeoutMs = options.requirementsTimeoutMs ?? REQUIREMENTS_TIMEOUT_MS;
   const search = { hasher: createNodeHasher(), nowMs: monotonicMs, isCancelled: () => false };
 
-  async function clear(session: Session, signal: AbortSignal): Promise<Clearance> {
+  async function clear(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance> {
     if (options.conversationOnly) return NOTHING;
+    const { slug } = turn.model;
+    if (options.modelLists !== null) refuseUnlisted(slug, await options.modelLists.list(session, signal));
     const page = await landing(session, signal);
     const parts = browserConfig({ userAgent: profile.userAgent, ...page }, { nowMs, random, newId });
     const p = requirementsToken(parts, String(random()), search);
     const wanted = await fetchRequirements({ exchange, profile, timeoutMs }, session, p, signal);
+    if (options.modelLists === null) refuseUnpaid(slug, wanted.persona);
     refuseTooHard(wanted.proof, options.hardestDifficulty);
     const [proofToken, arkoseToken] = await together(signal, (either) => [
       prove(wanted.proof, parts, either),
@@ -90,6 +101,18 @@ export function createClearance(options: ClearanceOptions): Pick<ChatPorts, 'cle
   }
 
   return { clear };
+}
+
+/** Upstream's own slugs have endings that ours lack: one that contains ours will do. */
+function refuseUnlisted(slug: string, list: ModelList): void {
+  if (list instanceof ChatError) throw list;
+  if (!list.some((listed) => listed.includes(slug))) throw noModel(slug);
+}
+
+/** Upstream would silently answer with a smaller model. */
+function refuseUnpaid(slug: string, persona: string | null): void {
+  if (persona === null || persona === PAID_PERSONA || !PAID_SLUGS.has(slug)) return;
+  throw noModel(slug);
 }
 
 function refuseTooHard(proof: Requirements['proof'], hardest: string): void {

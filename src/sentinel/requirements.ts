@@ -9,6 +9,8 @@ import { isDifficulty } from './proof.ts';
 
 /** What the backend wants before it takes a turn. Turnstile is left out: nobody here can answer it. */
 export interface Requirements {
+  /** What the backend takes the caller for; null: it does not say. */
+  readonly persona: string | null;
   readonly token: string;
   readonly proof: { readonly seed: string; readonly difficulty: string } | null;
   readonly arkose: { readonly blob: string | null } | null;
@@ -72,7 +74,13 @@ function toRequirements(fields: Fields, anonymous: boolean): Requirements {
   }
   const token = fields['token'];
   if (typeof token !== 'string' || !HEADER_TEXT.test(token)) throw broken('has no usable token');
-  return { token, proof: toProof(block(fields, 'proofofwork')), arkose: toArkose(block(fields, 'arkose')) };
+  const persona = typeof fields['persona'] === 'string' ? fields['persona'] : null;
+  return {
+    persona,
+    token,
+    proof: toProof(block(fields, 'proofofwork')),
+    arkose: toArkose(block(fields, 'arkose')),
+  };
 }
 
 function toProof(proof: Fields): Requirements['proof'] {

@@ -21,9 +21,9 @@ export interface UpstreamClientOptions {
 export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatPorts, 'converse'> {
   const { exits, profile, newId } = options;
   return {
-    converse(session, { turn }, clearance, reader) {
+    converse(session, { turn, continued }, clearance, reader) {
       let body: AnswerBody | null = null;
-      const { json, messageIds } = encodeTurn(turn, newId);
+      const { json, messageIds } = encodeTurn(turn, newId, continued);
       const control = exits.send(session.exit, toRequest(session, json, clearance, profile), {
         onHead(status, headers) {
           body = openBody({ status, headers, session, turn }, reader, control);
@@ -86,7 +86,7 @@ function openBody(head: AnswerHead, reader: StreamReader, control: SendControl):
       if (status >= 200 && status < 300) return toWrongAnswer(status, contentType, body);
       const retryAfter = headerText(headers, 'retry-after');
       const anonymous = session.caller.token === null;
-      const model = turn.model.slug;
+      const model = turn.model.gizmoId ?? turn.model.slug;
       return toRefusal({ status, contentType, body, retryAfter, anonymous, at: 'conversation', model });
     });
   }

@@ -2,6 +2,7 @@ import type { Session } from '../chat/ports.ts';
 import type { Exchange } from '../outbound/exchange.ts';
 import { pageHeaders } from './headers.ts';
 import type { ClientProfile } from './headers.ts';
+import { createSharing } from './sharing.ts';
 
 /** What the proof of work wants to know of the web page. */
 export interface LandingPage {
@@ -29,17 +30,10 @@ interface CachedPage {
   readonly endsMs: number;
 }
 
-/** A fetch that several chats wait for; it ends with the last of them. */
-interface SharedFetch {
-  readonly page: Promise<LandingPage>;
-  readonly stop: AbortController;
-  waiters: number;
-}
-
 export function createLanding(options: LandingOptions): Landing {
   const { exchange, profile, nowMs, timeoutMs } = options;
   const cached = new Map<string, CachedPage>();
-  const fetches = new Map<string, SharedFetch>();
+  const share = createSharing<LandingPage>();
 
   async function fetchPage(session: Session, signal: AbortSignal): Promise<LandingPage> {
     const { origin, exit } = session;
@@ -58,44 +52,12 @@ export function createLanding(options: LandingOptions): Landing {
     return page ?? standIn(origin);
   }
 
-  function share(session: Session): SharedFetch {
-    const known = fetches.get(session.origin);
-    if (known !== undefined) return known;
-    const stop = new AbortController();
-    const shared: SharedFetch = { page: fetchPage(session, stop.signal), stop, waiters: 0 };
-    fetches.set(session.origin, shared);
-    void shared.page.finally(() => forget(session.origin, shared));
-    return shared;
-  }
-
-  function forget(origin: string, shared: SharedFetch): void {
-    if (fetches.get(origin) === shared) fetches.delete(origin);
-  }
-
   return async (session, signal) => {
     signal.throwIfAborted();
     const known = cached.get(session.origin);
     if (known !== undefined && nowMs() < known.endsMs) return known.page;
-    const shared = share(session);
-    shared.waiters += 1;
-    try {
-      return await orAborted(shared.page, signal);
-    } finally {
-      shared.waiters -= 1;
-      if (shared.waiters === 0) {
-        forget(session.origin, shared);
-        shared.stop.abort();
-      }
-    }
+    return share(session.origin, (shared) => fetchPage(session, shared), signal);
   };
-}
-
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 const SCRIPT_SOURCE = /<script\b[^>]*?\ssrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))/gi;

@@ -5,7 +5,7 @@ import type { Caller, Turn } from '../../src/conversation/turn.ts';
 import { createComplete } from '../../src/chat/complete.ts';
 import type { CompletePolicy } from '../../src/chat/complete.ts';
 import { retryDelayMs } from '../../src/chat/retry.ts';
-import type { ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/ports.ts';
+import type { Ask, ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/ports.ts';
 
 const caller: Caller = { token: null, accountId: null };
 const turn: Turn = {
@@ -17,17 +17,24 @@ const turn: Turn = {
   hints: [],
 };
 
-const say = (text: string, done = false): string =>
+interface Said {
+  readonly id?: string;
+  readonly finish?: string;
+  readonly conversationId?: string | null;
+}
+
+const say = (text: string, done = false, { id = 'a-1', finish = 'stop', ...given }: Said = {}): string =>
   `data: ${JSON.stringify({
     message: {
-      id: 'a-1',
+      id,
+      metadata: { finish_details: { type: finish } },
       author: { role: 'assistant' },
       content: { content_type: 'text', parts: [text] },
       status: done ? 'finished_successfully' : 'in_progress',
       end_turn: done ? true : null,
       recipient: 'all',
     },
-    conversation_id: 'c-1',
+    conversation_id: given.conversationId === undefined ? 'c-1' : given.conversationId,
   })}\n\n`;
 const DONE = 'data: [DONE]\n\n';
 
@@ -48,8 +55,16 @@ const refuse =
     queueMicrotask(() => reader.onFailure(new ChatError(code, 'no', details)));
 const whole = answer(say('Hel'), say('Hello', true), DONE);
 
-function world(acts: Act[], given: { hasOtherAccount?: boolean; clear?: ChatPorts['clear'] } = {}) {
+interface Given {
+  readonly hasOtherAccount?: boolean;
+  readonly lastMessageId?: string;
+  readonly turn?: Partial<Turn>;
+  readonly clear?: ChatPorts['clear'];
+}
+
+function world(acts: Act[], given: Given = {}) {
   const log: string[] = [];
+  const asks: Ask[] = [];
   let leases = 0;
   const ports: ChatPorts = {
     lease: () => {
@@ -59,6 +74,8 @@ function world(acts: Act[], given: { hasOtherAccount?: boolean; clear?: ChatPort
       return Promise.resolve({
         session,
         hasOtherAccount: given.hasOtherAccount ?? false,
+        lastMessageId: given.lastMessageId ?? null,
+        keep: (...ids) => void log.push(`keep ${ids.join(' ')}`),
         release: (failure) => void log.push(`release ${failure?.code ?? 'ok'}`),
       });
     },
@@ -66,7 +83,8 @@ function world(acts: Act[], given: { hasOtherAccount?: boolean; clear?: ChatPort
     link: () => Promise.resolve(null),
     clear:
       given.clear ?? (() => Promise.resolve({ requirementsToken: 'r', proofToken: null, arkoseToken: null })),
-    converse: (_session, _turn, _clearance, reader) => {
+    converse: (_session, ask, _clearance, reader) => {
+      asks.push(ask);
       const act = acts.shift();
       if (act === undefined) throw new Error('one attempt too many');
       act(reader, log);
@@ -78,7 +96,7 @@ function world(acts: Act[], given: { hasOtherAccount?: boolean; clear?: ChatPort
       };
     },
   };
-  return { ports, log };
+  return { ports, log, asks };
 }
 
 class ListSink implements TurnSink {
@@ -118,15 +136,12 @@ const newTrace = (): Trace => ({
   firstTextMs: null,
 });
 
-async function run(
-  acts: Act[],
-  given: Parameters<typeof world>[1] & { policy?: CompletePolicy; sink?: ListSink } = {},
-) {
-  const { ports, log } = world(acts, given);
+async function run(acts: Act[], given: Given & { policy?: CompletePolicy; sink?: ListSink } = {}) {
+  const { ports, log, asks } = world(acts, given);
   const sink = given.sink ?? new ListSink();
   const trace = newTrace();
   const error: unknown = await createComplete(ports, given.policy ?? policy())(
-    turn,
+    { ...turn, ...given.turn },
     caller,
     sink,
     new AbortController().signal,
@@ -135,7 +150,7 @@ async function run(
     () => null,
     (reason: unknown) => reason,
   );
-  return { error, log, sink, trace };
+  return { error, log, asks, sink, trace };
 }
 
 t.test('a whole answer arrives in order and everything is given back', async (t) => {
@@ -283,7 +298,7 @@ t.test(
     const gone = new Error('client gone');
     const silent: Act = () => {};
     const streaming: Act = (reader) => queueMicrotask(() => reader.onBytes(Buffer.from(say('Hel'))));
-    const untilAbort = (_session: unknown, signal: AbortSignal): Promise<never> =>
+    const untilAbort = (_session: unknown, _turn: unknown, signal: AbortSignal): Promise<never> =>
       new Promise((_resolve, reject) =>
         signal.addEventListener('abort', () => reject(signal.reason as Error)),
       );
@@ -353,3 +368,140 @@ t.test(
     t.strictSame(log, ['lease', 'release internal_error']);
   },
 );
+
+const cut = { finish: 'max_tokens' };
+
+t.test('an answer that upstream cut goes on, and the client sees one', async (t) => {
+  const { error, sink, log, asks } = await run([
+    answer(say('One'), say('One two', true, cut), DONE),
+    answer(say('One two'), say('One two three'), say('One two three four', true, cut), DONE),
+    answer(say(''), say('One two three four five'), say('One two three four five.', true), DONE),
+  ]);
+  t.equal(error, null);
+  t.equal(sink.text, 'One two three four five.');
+  t.equal(sink.events.filter(({ type }) => type === 'turn-start').length, 1);
+  t.strictSame(
+    sink.events.filter(({ type }) => type === 'turn-end'),
+    [{ type: 'turn-end', reason: 'stop' }],
+  );
+  const continued = { conversationId: 'c-1', messageId: 'a-1' };
+  t.strictSame(
+    asks.map((ask) => ask.continued),
+    [null, continued, continued],
+  );
+  t.strictSame(log, ['lease', 'release ok'], 'all on one session');
+});
+
+t.test('what is cut after three continuations is told as cut, and asked on no more', async (t) => {
+  const acts = [1, 2, 3, 4, 5].map((count) => answer(say('ab'.repeat(count), true, cut), DONE));
+  const { error, sink, asks } = await run(acts);
+  t.equal(error, null);
+  t.equal(sink.text, 'ab'.repeat(4));
+  t.match(sink.events.at(-1), { type: 'turn-end', reason: 'length' });
+  t.equal(asks.length, 4);
+  const nameless = await run([answer(say('ab', true, { ...cut, conversationId: null }), DONE)]);
+  t.match(nameless.sink.events.at(-1), { type: 'turn-end', reason: 'length' }, 'without ids it cannot be');
+});
+
+t.test("a sink that has enough has no answer continued: its own limit was the client's", async (t) => {
+  const sink = new ListSink();
+  sink.enoughAfter = 2;
+  const { error, asks } = await run([answer(say('One'), say('One two', true, cut), DONE)], { sink });
+  t.equal(error, null);
+  t.equal(asks.length, 1);
+  const later = new ListSink();
+  later.enoughAfter = 2;
+  const acts = [answer(say('One', true, cut), DONE), answer(say('One two'), say('One two three', true, cut))];
+  const satisfied = await run(acts, { sink: later });
+  t.equal(satisfied.error, null);
+  t.equal(satisfied.sink.text, 'One two');
+  t.equal(satisfied.asks.length, 2);
+});
+
+t.test('each continuation clears anew; the first-token deadline begins anew', async (t) => {
+  let clearances = 0;
+  const clear: ChatPorts['clear'] = () => {
+    clearances += 1;
+    return Promise.resolve({ requirementsToken: `r-${clearances}`, proofToken: null, arkoseToken: null });
+  };
+  const hangs: Act = (reader) => queueMicrotask(() => reader.onOpen());
+  const { error, sink } = await run([answer(say('One', true, cut), DONE), hangs], {
+    clear,
+    policy: policy({ firstTokenMs: 40 }),
+  });
+  t.match(error, { code: 'upstream_timeout', message: /FIRST_TOKEN/ });
+  t.equal(clearances, 2);
+  t.equal(
+    sink.events.filter(({ type }) => type === 'turn-end').length,
+    0,
+    'a broken continuation is an error',
+  );
+});
+
+t.test(
+  'a continuation that breaks is an error and not retried; one that is refused ends the answer',
+  async (t) => {
+    const first = answer(say('One', true, cut), DONE);
+    const broken = await run([first, answer(say('One two')), whole]);
+    t.match(broken.error, { code: 'upstream_protocol_error' });
+    t.equal(broken.sink.text, 'One two');
+    t.equal(broken.asks.length, 2);
+    const refused = await run([first, refuse('upstream_error'), whole]);
+    t.equal(refused.error, null);
+    t.match(refused.sink.events.at(-1), { type: 'turn-end', reason: 'length' });
+    t.equal(refused.asks.length, 2);
+    t.ok(refused.log.includes('release upstream_error'), 'the account hears of it all the same');
+    const bug = await run([answer(say('One', true, cut), DONE)]);
+    t.match(bug.error, { code: 'internal_error' }, 'a fault of ours is not hidden');
+  },
+);
+
+t.test('the client leaves during a continuation: upstream is closed', async (t) => {
+  const { ports, log, asks } = world([answer(say('One', true, cut), DONE), () => {}]);
+  const client = new AbortController();
+  const running = createComplete(ports, policy())(turn, caller, new ListSink(), client.signal, newTrace());
+  while (asks.length < 2) await new Promise(setImmediate);
+  client.abort(new Error('client gone'));
+  await t.rejects(running, { message: 'client gone' });
+  t.strictSame(
+    log.filter((line) => !line.startsWith('release')),
+    ['lease', 'abort'],
+  );
+});
+
+t.test('a kept conversation is kept as soon as it has a name, and again with each message', async (t) => {
+  const two = (): Act => answer(say('Hm.'), say('Yes.', true, { id: 'a-2' }), DONE);
+  const kept = await run([two()], { turn: { keepHistory: true } });
+  t.strictSame(kept.log, ['lease', 'keep c-1 a-1', 'keep c-1 a-2', 'release ok']);
+  t.match(kept.sink.events[2], { type: 'message-start', conversationId: 'c-1', messageId: 'a-2' });
+  const temporary = await run([two()]);
+  t.strictSame(temporary.log, ['lease', 'release ok']);
+});
+
+t.test('without a parent the last message that we know of is one', async (t) => {
+  const going = { keepHistory: true, conversationId: 'c-1' };
+  const remembered = await run([whole], { lastMessageId: 'm-9', turn: going });
+  t.equal(remembered.asks[0]?.turn.parentMessageId, 'm-9');
+  const told = await run([whole], { lastMessageId: 'm-9', turn: { ...going, parentMessageId: 'm-1' } });
+  t.equal(told.asks[0]?.turn.parentMessageId, 'm-1');
+});
+
+t.test('an upstream that answers anew when asked to go on is not heard twice', async (t) => {
+  const anew = (id: string): Act =>
+    answer(say('One', false, { id }), say('One two', true, { id, ...cut }), DONE);
+  const { error, sink, asks, log } = await run([anew('a-1'), anew('a-2'), anew('a-3')], {
+    turn: { keepHistory: true },
+  });
+  t.equal(error, null);
+  t.equal(sink.text, 'One two');
+  t.match(sink.events.at(-1), { type: 'turn-end', reason: 'length' });
+  t.equal(asks.length, 2);
+  t.strictSame(log, ['lease', 'keep c-1 a-1', 'abort', 'release ok']);
+});
+
+t.test('a continued message may be followed by others', async (t) => {
+  const next = answer(say('One two', true), say('Three', true, { id: 'a-2' }), DONE);
+  const { sink } = await run([answer(say('One', true, cut), DONE), next]);
+  t.equal(sink.text, 'One twoThree');
+  t.match(sink.events.at(-1), { type: 'turn-end', reason: 'stop' });
+});

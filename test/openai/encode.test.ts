@@ -3,7 +3,13 @@ import t from 'tap';
 import { ChunkEncoder } from '../../src/openai/chunk.ts';
 import { createCompletionId } from '../../src/openai/completion-id.ts';
 import { toCompletion } from '../../src/openai/completion.ts';
-import { findModel, listModels, resolveModel } from '../../src/openai/models.ts';
+import {
+  findModel,
+  isFixedName,
+  listModels,
+  listModelsForCodex,
+  resolveModel,
+} from '../../src/openai/models.ts';
 import { countPromptTokens, toUsage } from '../../src/openai/usage.ts';
 import type { TurnMessage } from '../../src/conversation/turn.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
@@ -132,6 +138,33 @@ t.test('model names, by the rule of the first match', (t) => {
   for (const [name, slug, gizmoId, responseModel, encoding] of cases) {
     t.same(resolveModel(name), { slug, gizmoId, responseModel, encoding }, name);
   }
+  t.end();
+});
+
+t.test("an account's own slugs are used as they are, but for names that mean the same to all", (t) => {
+  const own = ['gpt-4', 'gpt-4-0613', 'o1', 'gpt-4o-canmore', 'gpt-4-gizmo-g-1', 'gpt-3.5-turbo'];
+  t.match(resolveModel('o1', own), { slug: 'o1', gizmoId: null, responseModel: 'o1' });
+  t.match(resolveModel('gpt-4o-canmore', own), { slug: 'gpt-4o-canmore' });
+  t.match(resolveModel('gpt-4o-canmore'), { slug: 'gpt-4o' });
+  t.match(resolveModel('gpt-4-0613', own), { slug: 'gpt-4' });
+  t.match(resolveModel('gpt-3.5-turbo', own), { slug: 'text-davinci-002-render-sha' });
+  t.match(resolveModel('gpt-4-gizmo-g-1', own), { slug: 'gpt-4o', gizmoId: 'g-1' });
+  t.strictSame(['gpt-4', 'gpt-4-0613', 'gpt-4-gizmo-g-1', 'o1', 'toString'].map(isFixedName), [
+    true,
+    true,
+    true,
+    false,
+    false,
+  ]);
+  const ids = listModels(own).data.map(({ id }) => id);
+  t.equal(new Set(ids).size, ids.length, 'none twice');
+  t.ok(ids.includes('o1') && ids.includes('gpt-4o-mini'));
+  t.match(findModel('o1', own), { id: 'o1', object: 'model', created: 0, owned_by: 'openai' });
+  t.equal(findModel('o1'), null);
+  t.strictSame(
+    listModelsForCodex(own).models.map((model) => (model as { slug: string }).slug),
+    ids,
+  );
   t.end();
 });
 

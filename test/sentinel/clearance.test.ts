@@ -5,6 +5,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import t from 'tap';
 import type { Test } from 'tap';
+import type { Turn } from '../../src/conversation/turn.ts';
+import { Affinity } from '../../src/accounts/affinity.ts';
 import { createDirectAccounts } from '../../src/accounts/direct.ts';
 import { ChatError } from '../../src/errors.ts';
 import type { Clearance, Session } from '../../src/chat/ports.ts';
@@ -66,7 +68,12 @@ async function startBackend(t: Test, answers: Answers): Promise<Backend> {
 const pool = createProofPool({ threads: 1, maxQueue: 8, queueTimeoutMs: 20_000, timeoutMs: 20_000 });
 t.teardown(() => pool.destroy());
 
-type Clear = (origin: string, token?: string | null, signal?: AbortSignal) => Promise<Clearance>;
+type Clear = (
+  origin: string,
+  token?: string | null,
+  signal?: AbortSignal,
+  slug?: string,
+) => Promise<Clearance>;
 
 function open(t: Test, overrides: Partial<ClearanceOptions> = {}): Clear {
   const exits = createExits({ proxies: [], connectTimeoutMs: 2_000 });
@@ -78,21 +85,31 @@ function open(t: Test, overrides: Partial<ClearanceOptions> = {}): Clear {
     arkoseServices: [],
     hardestDifficulty: '000032',
     conversationOnly: false,
+    modelLists: null,
     nowMs: Date.now,
     random: Math.random,
     newId: randomUUID,
     ...overrides,
   });
-  return (origin, token = null, signal = never) => {
+  return (origin, token = null, signal = never, slug = 'auto') => {
     const session: Session = {
       origin,
       caller: { token, accountId: null },
       deviceId: 'a-device',
       exit: DIRECT,
     };
-    return clear(session, signal);
+    return clear(session, turnOf(slug), signal);
   };
 }
+
+const turnOf = (slug: string): Turn => ({
+  model: { slug, gizmoId: null },
+  messages: [],
+  keepHistory: false,
+  conversationId: null,
+  parentMessageId: null,
+  hints: [],
+});
 
 async function failure(attempt: Promise<unknown>): Promise<ChatError> {
   const [result] = await Promise.allSettled([attempt]);
@@ -257,6 +274,7 @@ t.test('sessions are spread over gateways and ways out, and counted until given 
     origins: ['http://a/', 'http://b'],
     pickExit: () => `exit-${(exits += 1)}`,
     newId: randomUUID,
+    affinity: new Affinity({ maxEntries: 1, idleMs: 1, nowMs: Date.now }),
   });
   const caller = { token: 'x', accountId: null };
   const turn = {
@@ -281,4 +299,41 @@ t.test('sessions are spread over gateways and ways out, and counted until given 
   t.equal(accounts.inFlight, 0);
   await t.rejects(accounts.lease(caller, turn, AbortSignal.abort()), { name: 'AbortError' });
   t.equal(accounts.inFlight, 0);
+});
+
+t.test('a model for paying accounts only is refused to others, before any work is done', async (t) => {
+  const backend = await startBackend(t, { '/': PAGE, [REQUIREMENTS]: wants(proof('00FFFF')) });
+  const clear = open(t, { pool: { solve: () => Promise.reject(new Error('no proof was asked for')) } });
+  for (const slug of ['gpt-4', 'o1-preview']) {
+    const error = await failure(clear(backend.origin, null, never, slug));
+    t.match(error, { code: 'model_not_found', param: 'model', retryable: false, message: slug });
+  }
+  for (const persona of ['chatgpt-paid', undefined]) {
+    const paid = await startBackend(t, { '/': PAGE, [REQUIREMENTS]: wants({ persona }) });
+    t.match(await open(t)(paid.origin, 'a-token', never, 'gpt-4'), { requirementsToken: 'gAAAAABtoken' });
+  }
+  const free = await startBackend(t, { '/': PAGE, [REQUIREMENTS]: wants({}) });
+  t.match(await open(t)(free.origin, null, never, 'gpt-4o'), { requirementsToken: 'gAAAAABtoken' });
+});
+
+t.test('CHECK_MODEL: a slug must be part of one that upstream lists', async (t) => {
+  const listed: (readonly string[] | ChatError)[] = [];
+  const modelLists = { list: () => Promise.resolve(listed.shift() ?? []) };
+  const backend = await startBackend(t, { '/': PAGE, [REQUIREMENTS]: wants({}) });
+  const check = (list: readonly string[] | ChatError, slug: string): Promise<Clearance> => {
+    listed.push(list);
+    return open(t, { modelLists })(backend.origin, null, never, slug);
+  };
+  t.match(
+    await check(['gpt-4o', 'auto'], 'gpt-4'),
+    { requirementsToken: 'gAAAAABtoken' },
+    'persona is not asked',
+  );
+  const asked = backend.seen.length;
+  t.match(await failure(check(['gpt-4o', 'auto'], 'o1')), { code: 'model_not_found', message: /`o1`/ });
+  const unavailable = new ChatError('model_not_found', 'no list');
+  t.equal(await failure(check(unavailable, 'auto')), unavailable);
+  t.equal(backend.seen.length, asked, 'nothing else is asked then');
+  const skipped = open(t, { modelLists, conversationOnly: true });
+  t.match(await skipped(backend.origin, null, never, 'o1'), { requirementsToken: null });
 });

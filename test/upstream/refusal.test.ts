@@ -51,6 +51,16 @@ t.test('each refusal of the backend has its row of the error table', (t) => {
       refusal(404, detail('no', 'model_not_found')),
       { code: 'model_not_found', message: /`gpt-4`/, param: 'model' },
     ],
+    [
+      refusal(404, { detail: 'Gizmo not found' }, { model: 'g-1' }),
+      { code: 'model_not_found', message: /`g-1`/ },
+    ],
+    [refusal(404, detail('', 'gizmo_not_found'), { model: 'g-1' }), { code: 'model_not_found' }],
+    [refusal(404, { detail: 'Not found' }, { model: 'g-1' }), { code: 'model_not_found' }],
+    [
+      refusal(404, { detail: 'Conversation not found' }, { model: 'g-1' }),
+      { code: 'conversation_not_found' },
+    ],
     [refusal(404, 'nothing here'), { code: 'upstream_protocol_error', retryable: false }],
     [
       refusal(413, detail('too long', 'message_length_exceeds_limit')),
@@ -191,5 +201,15 @@ t.test('a turn becomes the body of the conversation call', (t) => {
     conversation_id: 'c',
     parent_message_id: 'p',
   });
+  const cut = { conversationId: 'c', messageId: 'm' };
+  const { json, messageIds } = encodeTurn(going, newId, cut);
+  t.match(JSON.parse(json), {
+    action: 'continue',
+    conversation_id: 'c',
+    parent_message_id: 'm',
+    conversation_mode: { kind: 'gizmo_interaction', gizmo_id: 'g-1' },
+  });
+  t.notOk('messages' in (JSON.parse(json) as object));
+  t.same(messageIds, []);
   t.end();
 });

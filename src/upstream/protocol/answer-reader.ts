@@ -19,6 +19,8 @@ export class AnswerReader {
   readonly #askedIds: ReadonlySet<string>;
   readonly #messages = new Map<string, MessageState>();
   #started = false;
+  #conversationId: string | null = null;
+  #messageId: string | null = null;
   #heldSurrogate = '';
   #reason: EndReason | null = null;
 
@@ -48,7 +50,7 @@ export class AnswerReader {
     const delta = unseenText(message, state, appended);
     if (delta !== '') {
       state.emittedLength += delta.length;
-      this.#start(envelope, message);
+      this.#place(envelope, message);
       this.#text(delta);
     }
     this.#reason = endOf(message) ?? (delta === '' ? this.#reason : null);
@@ -59,10 +61,16 @@ export class AnswerReader {
     this.#reason = 'content_filter';
   }
 
-  /** Nothing more comes. Must be called once, after a complete answer. */
+  /** Upstream was asked to go on with the finished answer: its messages grow from where they are. */
+  goOn(): void {
+    this.#reason = null;
+  }
+
+  /** Nothing more comes. Must be called once for each stream, after a complete answer. */
   finish(): void {
-    this.#start({}, {});
+    if (!this.#started) this.#place({}, {});
     if (this.#heldSurrogate !== '') this.#emit({ type: 'text-delta', text: this.#heldSurrogate });
+    this.#heldSurrogate = '';
     this.#emit({ type: 'turn-end', reason: this.#reason ?? 'stop' });
   }
 
@@ -93,15 +101,18 @@ export class AnswerReader {
     }
   }
 
-  #start(envelope: WireEnvelope, message: WireMessage): void {
-    if (this.#started) return;
+  /** Tells where the answer stands, at its start and whenever that changes. */
+  #place(envelope: WireEnvelope, message: WireMessage): void {
+    const conversationId = textOrNull(envelope.conversation_id) ?? this.#conversationId;
+    const messageId = textOrNull(message.id) ?? this.#messageId;
+    const isKnown = conversationId === this.#conversationId && messageId === this.#messageId;
+    if (this.#started && isKnown) return;
+    this.#conversationId = conversationId;
+    this.#messageId = messageId;
+    if (this.#started) return this.#emit({ type: 'message-start', conversationId, messageId });
     this.#started = true;
-    this.#emit({
-      type: 'turn-start',
-      conversationId: textOrNull(envelope.conversation_id),
-      messageId: textOrNull(message.id),
-      modelSlug: textOrNull(message.metadata?.model_slug),
-    });
+    const modelSlug = textOrNull(message.metadata?.model_slug);
+    this.#emit({ type: 'turn-start', conversationId, messageId, modelSlug });
   }
 
   /** A character outside the basic plane must not be cut in two: its first half waits for the second. */

@@ -13,6 +13,12 @@ const WINDOW = {
   screen_width: 1920,
 };
 
+/** An answer that upstream cut and is to go on with. */
+export interface CutAnswer {
+  readonly conversationId: string;
+  readonly messageId: string;
+}
+
 export interface EncodedTurn {
   /** The body of the conversation call. */
   readonly json: string;
@@ -21,13 +27,10 @@ export interface EncodedTurn {
 }
 
 /** `newId` makes uuids; every call makes new ones, for the backend knows a message by its id alone. */
-export function encodeTurn(turn: Turn, newId: () => string): EncodedTurn {
-  const messageIds = turn.messages.map(() => newId());
+export function encodeTurn(turn: Turn, newId: () => string, continued: CutAnswer | null = null): EncodedTurn {
+  const messageIds = continued === null ? turn.messages.map(() => newId()) : [];
   const json = JSON.stringify({
-    action: 'next',
-    messages: turn.messages.map((message, at) => encodeMessage(message, messageIds[at] ?? newId())),
-    ...(turn.conversationId === null ? {} : { conversation_id: turn.conversationId }),
-    parent_message_id: turn.parentMessageId ?? newId(),
+    ...(continued === null ? encodeQuestion(turn, messageIds, newId) : encodeContinue(continued)),
     model: turn.model.slug,
     conversation_mode: encodeMode(turn.model.gizmoId),
     history_and_training_disabled: !turn.keepHistory,
@@ -50,6 +53,19 @@ export function encodeTurn(turn: Turn, newId: () => string): EncodedTurn {
     paragen_stream_type_override: null,
   });
   return { json, messageIds };
+}
+
+function encodeQuestion(turn: Turn, messageIds: readonly string[], newId: () => string): object {
+  return {
+    action: 'next',
+    messages: turn.messages.map((message, at) => encodeMessage(message, messageIds[at] ?? newId())),
+    ...(turn.conversationId === null ? {} : { conversation_id: turn.conversationId }),
+    parent_message_id: turn.parentMessageId ?? newId(),
+  };
+}
+
+function encodeContinue({ conversationId, messageId }: CutAnswer): object {
+  return { action: 'continue', conversation_id: conversationId, parent_message_id: messageId };
 }
 
 function encodeMessage({ role, parts }: TurnMessage, id: string): object {

@@ -16,7 +16,7 @@ export interface RefusedCall {
   /** The caller has no token. */
   readonly anonymous: boolean;
   readonly at: 'requirements' | 'conversation';
-  /** The slug that was asked for; null where the call names none. */
+  /** The slug that was asked for, or the custom GPT (`g-...`); null where the call names none. */
   readonly model: string | null;
 }
 
@@ -28,6 +28,7 @@ const LIMIT =
 const MODERATED = /content policy|usage policies|moderat|flagged/i;
 const NO_CONVERSATION = /conversation/i;
 const NO_MODEL = /model/i;
+const GPT_ID = /^g-/;
 
 /** Turns a refusal into the error that a client sees; the rows of the error table. Never throws. */
 export function toRefusal(call: RefusedCall): ChatError {
@@ -102,7 +103,7 @@ function notFound({ at, model }: RefusedCall, detail: Detail, text: string): Cha
   if (detail.code.startsWith('conversation_')) return noConversation();
   if (detail.code.startsWith('model_')) return noModel(model);
   if (at === 'conversation' && NO_CONVERSATION.test(text)) return noConversation();
-  if (at === 'conversation' && NO_MODEL.test(text)) return noModel(model);
+  if (at === 'conversation' && (NO_MODEL.test(text) || GPT_ID.test(model ?? ''))) return noModel(model);
   return error(
     'upstream_protocol_error',
     `The backend does not know the ${at} call (404)${quote(detail)}. Is CHATGPT_BASE_URL right?`,
@@ -176,7 +177,8 @@ function noConversation(): ChatError {
   });
 }
 
-function noModel(model: string | null): ChatError {
+/** The model, or custom GPT, is none of the account's. */
+export function noModel(model: string | null): ChatError {
   const name = model === null ? 'The model' : `The model \`${toSafeText(model)}\``;
   return error('model_not_found', `${name} does not exist or you do not have access to it.`, {
     param: 'model',

@@ -11,12 +11,12 @@ const TERMINATOR = '[DONE]';
 const MAX_RETAINED = 64 * 1024 * 1024;
 
 /**
- * The events of one upstream stream to the events of a turn. Each event says by its shape which
+ * The events of upstream's stream, or streams, to the events of a turn. Each event says by its shape which
  * encoding it speaks: whole messages (legacy), patches of messages (v1), or something beside them.
  */
 export class StreamDecoder {
   readonly #answer: AnswerReader;
-  readonly #documents = new DeltaDocuments();
+  #documents = new DeltaDocuments();
   #finished = false;
   #retained = 0;
 
@@ -33,6 +33,14 @@ export class StreamDecoder {
   /** True once upstream marked the answer as complete, though the stream is still open. */
   get complete(): boolean {
     return this.#finished || this.#answer.endReason !== null;
+  }
+
+  /** Another stream goes on with the answer that this one finished. */
+  goOn(): void {
+    this.#finished = false;
+    this.#retained = 0;
+    this.#documents = new DeltaDocuments();
+    this.#answer.goOn();
   }
 
   /** Throws a ChatError for an error event or an event that cannot be read. */

@@ -93,7 +93,7 @@ t.test('legacy: the normal order gives start, deltas, end', (t) => {
     '[DONE]',
   ]);
   t.strictSame(seen.events, [
-    { type: 'turn-start', conversationId: 'c-1', messageId: 'a-1' },
+    { type: 'turn-start', conversationId: 'c-1', messageId: 'a-1', modelSlug: null },
     { type: 'text-delta', text: 'Hel' },
     { type: 'text-delta', text: 'lo there' },
     { type: 'text-delta', text: '!' },
