@@ -98,7 +98,7 @@ export class Answer implements TurnSink {
    * there is nothing to end in that way.
    */
   settle(): boolean {
-    if (this.#heldEnd === null || this.#hasOpened) return false;
+    if (this.#heldEnd === null || this.#hasOpened || this.#hasText) return false;
     this.#sink.write(this.#heldEnd);
     return true;
   }

@@ -23,8 +23,9 @@ interface FailedAttempt {
 
 /**
  * One chat turn, top to bottom. An attempt leases an identity, clears upstream's challenges, asks,
- * and pumps the answer into the sink, asking on where upstream cut it; what it took is given back however it ends. As long as the
- * client has received nothing, a failure that another attempt may cure is tried again.
+ * and pumps the answer into the sink, asking on where upstream cut it; what it took is given back
+ * however it ends. As long as the client has received nothing, a failure that another attempt may
+ * cure is tried again.
  *
  * Rejects with the ChatError of the last attempt, or with the signal's reason.
  */
