@@ -49,8 +49,12 @@ export class Answer implements TurnSink {
     this.#listener = listener;
   }
 
-  accepted(): void {
+  /** The stream at hand is an answer, not a refusal. */
+  opened(): void {
     this.#hasOpened = true;
+  }
+
+  accepted(): void {
     this.#sink.accepted();
   }
 
@@ -98,7 +102,7 @@ export class Answer implements TurnSink {
    * there is nothing to end in that way.
    */
   settle(): boolean {
-    if (this.#heldEnd === null || this.#hasOpened || this.#hasText) return false;
+    if (this.#heldEnd === null || this.#hasOpened) return false;
     this.#sink.write(this.#heldEnd);
     return true;
   }

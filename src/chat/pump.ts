@@ -103,6 +103,7 @@ class Pump implements StreamReader {
     if (this.#settled) return;
     const { trace } = this.#options;
     if (trace.firstTextMs === null) trace.openedMs = Date.now() - trace.startedAt;
+    this.#sink.opened();
     this.#settling = new Deadline(SETTLE_MS, () => this.#sink.accepted());
   }
 
