@@ -77,6 +77,8 @@ export interface FileEvent<Link> {
 export interface TurnEnd {
   readonly type: 'turn-end';
   readonly reason: EndReason;
+  /** The answer's last message, from which a conversation goes on; absent: the one it began with. */
+  readonly messageId?: string;
 }
 
 type Common =

@@ -1,20 +1,23 @@
 import type { ChatError } from '../errors.ts';
-import type { EndReason } from '../conversation/events.ts';
+import type { EndReason, TurnStart } from '../conversation/events.ts';
+import { toAnswerModel } from '../openai/answer-model.ts';
+import type { ModelNames } from '../openai/answer-model.ts';
 import type { HistoryIds } from '../openai/chunk.ts';
 import { createCompletionId } from '../openai/completion-id.ts';
 import { toCompletion } from '../openai/completion.ts';
-import { toUsage } from '../openai/usage.ts';
+import type { Usage } from '../openai/usage.ts';
 import type { AnswerOutput } from './choice-sink.ts';
 import type { Reply } from './reply.ts';
 
 export interface WholeOutputOptions {
-  readonly model: string;
+  readonly model: ModelNames;
   /** The chat is kept: the ids of its first choice go out with the answer. */
   readonly kept: boolean;
 }
 
 interface GrowingChoice {
   text: string;
+  reasoning: string;
   reason: EndReason;
 }
 
@@ -26,6 +29,8 @@ export class WholeOutput implements AnswerOutput {
   readonly #options: WholeOutputOptions;
   readonly #choices: GrowingChoice[] = [];
   #ids: HistoryIds | null = null;
+  /** Named by the first choice that starts. */
+  #model: string | null = null;
 
   constructor(reply: Reply, options: WholeOutputOptions) {
     this.#reply = reply;
@@ -34,9 +39,11 @@ export class WholeOutput implements AnswerOutput {
 
   accepted(): void {}
 
-  start(index: number, ids: HistoryIds): void {
-    if (index === 0 && this.#options.kept) this.#ids = ids;
-    this.#choices[index] = { text: '', reason: 'stop' };
+  start(index: number, start: TurnStart): void {
+    const { conversationId, messageId } = start;
+    if (index === 0 && this.#options.kept) this.#ids = { conversationId, messageId };
+    this.#model ??= toAnswerModel(this.#options.model, start.modelSlug);
+    this.#choices[index] = { text: '', reasoning: '', reason: 'stop' };
   }
 
   text(index: number, text: string): void {
@@ -44,9 +51,15 @@ export class WholeOutput implements AnswerOutput {
     if (choice !== undefined) choice.text += text;
   }
 
-  end(index: number, reason: EndReason): void {
+  reasoning(index: number, text: string): void {
+    const choice = this.#choices[index];
+    if (choice !== undefined) choice.reasoning += text;
+  }
+
+  end(index: number, reason: EndReason, messageId: string | null): void {
     const choice = this.#choices[index];
     if (choice !== undefined) choice.reason = reason;
+    if (index === 0 && this.#ids !== null && messageId !== null) this.#ids = { ...this.#ids, messageId };
   }
 
   onDrain(): void {}
@@ -55,13 +68,12 @@ export class WholeOutput implements AnswerOutput {
     this.#reply.onShutdown(listener);
   }
 
-  finish(promptTokens: number, completionTokens: number): void {
+  finish(usage: Usage): void {
     const head = {
       id: createCompletionId(Math.random),
       created: Math.floor(Date.now() / 1000),
-      model: this.#options.model,
+      model: this.#model ?? this.#options.model.reported,
     };
-    const usage = toUsage(promptTokens, completionTokens);
     this.#reply.json(200, toCompletion(head, this.#choices, usage, this.#ids));
   }
 

@@ -25,6 +25,7 @@ export class ChunkEncoder {
   readonly #plainTail: string;
   /** By choice; each choice is a conversation of its own. */
   readonly #history: string[] = [];
+  readonly #ids: HistoryIds[] = [];
 
   constructor(head: AnswerHead, includeUsage: boolean) {
     this.#head =
@@ -35,9 +36,15 @@ export class ChunkEncoder {
 
   /** From now on the chunks of the choice carry these ids. For chats that are kept. */
   keep(index: number, ids: HistoryIds): void {
+    this.#ids[index] = ids;
     this.#history[index] =
       (ids.conversationId === null ? '' : `,"conversation_id":${JSON.stringify(ids.conversationId)}`) +
       (ids.messageId === null ? '' : `,"message_id":${JSON.stringify(ids.messageId)}`);
+  }
+
+  /** The chunks to come name another message than the choice's first. For chats that are kept. */
+  endAt(index: number, messageId: string): void {
+    this.keep(index, { conversationId: this.#ids[index]?.conversationId ?? null, messageId });
   }
 
   /** Opens the choice. */
@@ -47,6 +54,11 @@ export class ChunkEncoder {
 
   text(index: number, text: string): string {
     return this.#chunk(index, `{"content":${JSON.stringify(text)}}`, 'null');
+  }
+
+  /** What the model thinks; beside the content, as DeepSeek's API has it. */
+  reasoning(index: number, text: string): string {
+    return this.#chunk(index, `{"reasoning_content":${JSON.stringify(text)}}`, 'null');
   }
 
   /** Closes the choice. */

@@ -2,8 +2,11 @@
 const OPERATIONS = ['add', 'replace', 'append', 'patch', 'remove', 'truncate'] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
-/** Where the text of nearly every answer grows. */
-export const FIRST_PART = '/message/content/parts/0';
+/** Where the text of nearly every message grows. */
+export const TEXT_PLACES: ReadonlySet<string> = new Set([
+  '/message/content/parts/0',
+  '/message/content/text',
+]);
 
 const MAX_DEPTH = 32;
 const MAX_TEXT_LENGTH = 16 * 1024 * 1024;
