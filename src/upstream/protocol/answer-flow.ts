@@ -1,12 +1,11 @@
 import type { Asset, Citation, DecodedEvent, EndReason, TurnStart } from '../../conversation/events.ts';
+import { withoutSigns } from './markers.ts';
 
 /** A message that takes part in the answer. `release`: another one goes on, give what is held back. */
 export interface FlowSource {
   release(): void;
 }
 
-/** Upstream's own signs within texts; what is left of them means nothing to anybody. */
-const SIGNS = /[\uE200-\uE206]+/g;
 const MAX_IMAGES = 64;
 
 /** Where in the conversation something is said. */
@@ -66,7 +65,7 @@ export class AnswerFlow {
   }
 
   reasoning(text: string): void {
-    const clean = text.replace(SIGNS, '');
+    const clean = withoutSigns(text);
     if (clean === '') return;
     const isNext = this.#reasoningSource !== null && this.#reasoningSource !== this.#source;
     this.#reasoningSource = this.#source;
@@ -75,7 +74,7 @@ export class AnswerFlow {
 
   /** Opens a block of the source that speaks, unless it has one open. */
   block(kind: 'code' | 'output', language: string | null, text: string): void {
-    const clean = text.replace(SIGNS, '');
+    const clean = withoutSigns(text);
     if (clean === '') return;
     this.#hasContent = true;
     if (!this.#inBlock) this.#emit({ type: 'block-start', kind, language });

@@ -1,6 +1,7 @@
 import { ChatError } from '../../errors.ts';
 import { TEXT_PLACES, applyOperation, isOperation } from './delta-operation.ts';
 import type { Operation } from './delta-operation.ts';
+import { isRecord } from './loose.ts';
 import type { WireDelta, WireEnvelope } from './wire.ts';
 
 const MAX_DOCUMENTS = 16;
@@ -95,8 +96,4 @@ function appendedText(operation: Operation, path: string, value: unknown): strin
   if (operation === 'append' && TEXT_PLACES.has(path) && typeof value === 'string') return value;
   const touchesContent = path === '' || path === '/message' || path.startsWith('/message/content');
   return touchesContent ? null : '';
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

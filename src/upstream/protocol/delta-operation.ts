@@ -1,3 +1,5 @@
+import { isRecord } from './loose.ts';
+
 /** The operations of a v1 stream that change one place of a document; `patch` is a list of them. */
 const OPERATIONS = ['add', 'replace', 'append', 'patch', 'remove', 'truncate'] as const;
 export type Operation = (typeof OPERATIONS)[number];
@@ -110,7 +112,7 @@ function appendItems(items: unknown[], value: unknown): boolean {
 }
 
 function mergeInto(target: unknown, value: unknown): boolean {
-  if (!isMembers(target) || !isMembers(value)) return false;
+  if (!isRecord(target) || !isRecord(value)) return false;
   for (const key of Object.keys(value)) {
     if (key !== '__proto__') target[key] = value[key];
   }
@@ -160,8 +162,4 @@ function toIndex(key: string): number | null {
 
 function isContainer(value: unknown): value is Container {
   return typeof value === 'object' && value !== null;
-}
-
-function isMembers(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 import type { AnswerFlow, Place } from './answer-flow.ts';
 import { Growth } from './growth.ts';
 import { JsonTextDecoder } from './json-text.ts';
+import { withoutSigns } from './markers.ts';
 import { isComplete, textOf } from './message-kind.ts';
 import type { MessageReader } from './reader.ts';
 import type { WireMessage } from './wire.ts';
@@ -9,7 +10,6 @@ const CONTENT = /"(?:content|replacement)"\s*:\s*"/;
 /** `document`, or `code/python`. */
 const TYPE = /"type"\s*:\s*"([\w/+#.-]{1,40})"/;
 const MAX_HEAD_LENGTH = 4096;
-const SIGNS = /[\uE200-\uE206]+/g;
 
 /**
  * A text that the model writes onto the canvas: a call whose JSON grows,
@@ -57,7 +57,7 @@ export class DocumentReader implements MessageReader {
   /** Gives what comes after the content, '' while it is not complete. */
   #readContent(json: string, place: Place): string {
     const content = this.#content as JsonTextDecoder;
-    const text = content.push(json).replace(SIGNS, '');
+    const text = withoutSigns(content.push(json));
     if (text !== '') this.#show(text, place);
     if (content.rest === null) return '';
     this.#content = null;

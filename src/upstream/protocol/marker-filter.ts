@@ -1,4 +1,4 @@
-import { findAt, nextBeginning } from './markers.ts';
+import { findAt, nextBeginning, withoutSigns } from './markers.ts';
 import type { Marker, Replacement } from './sources.ts';
 import type { Link } from './links.ts';
 
@@ -11,7 +11,6 @@ export interface MarkerOutput {
 
 /** How much text, in UTF-16 units, waits behind a marker that nothing is known about yet. */
 const MAX_HELD = 2048;
-const SIGNS = /[\uE200-\uE206]+/g;
 
 /**
  * Takes upstream's markers out of a growing text and puts what they stand for in their place. The
@@ -100,7 +99,7 @@ export class MarkerFilter {
 
   #replace(replacement: Replacement): void {
     if ('text' in replacement) {
-      this.#plain += replacement.text.replace(SIGNS, '');
+      this.#plain += withoutSigns(replacement.text);
     } else if (replacement.links.length > 0) {
       this.#flush();
       this.#out.citation(replacement.links);

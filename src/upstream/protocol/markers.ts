@@ -14,12 +14,17 @@ const FILE_PREFIX = '(sandbox:';
 
 /** The start of everything that `findAt` knows; sticky use is not meant. */
 const BEGINNING = /[(\u3010\uE200-\uE206]/g;
-const CITED = /^\u3010[\d:]{0,12}\u2020[^\u3010\u3011\n]{0,256}\u3011/;
-const CITED_SO_FAR = /^\u3010[\d:]{0,12}(?:\u2020[^\u3010\u3011\n]{0,256})?$/;
+const CITED = /^\u3010[\w:-]{1,40}\u2020[^\u3010\u3011\n]{0,256}\u3011/;
+const CITED_SO_FAR = /^\u3010(?:[\w:-]{0,40}|[\w:-]{1,40}\u2020[^\u3010\u3011\n]{0,256})$/;
 const SIGNED = /^\uE200[^\uE200\uE201]*\uE201/;
 const SIGNED_SO_FAR = /^\uE200[^\uE200\uE201]*$/;
 /** The words of a marker that was never closed; none of them is followed by a blank. */
 const UNCLOSED = /^\uE200(?:\w*(?:\uE202[^\s\uE200-\uE206]*)+)?/;
+
+/** Upstream's own signs, inside of markers and alone, mean nothing to anybody else. */
+export function withoutSigns(text: string): string {
+  return text.replace(/[\uE200-\uE206]+/g, '');
+}
 
 /** Where the next marker or file may begin, from `from` on; the text's length when nowhere. */
 export function nextBeginning(text: string, from: number): number {
