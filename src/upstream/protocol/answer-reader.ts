@@ -1,5 +1,6 @@
 import type { DecodedEvent, EndReason } from '../../conversation/events.ts';
 import { AnswerFlow } from './answer-flow.ts';
+import type { Place } from './answer-flow.ts';
 import { AnswerText } from './answer-text.ts';
 import { DocumentReader } from './document-reader.ts';
 import { textOr } from './loose.ts';
@@ -69,7 +70,7 @@ export class AnswerReader {
     this.#flow.end(this.#reason ?? 'stop', this.#messageId);
   }
 
-  #placeOf(message: WireMessage): Parameters<AnswerFlow['start']>[0] {
+  #placeOf(message: WireMessage): Place {
     return {
       conversationId: this.#conversationId,
       messageId: textOr(message.id, null),

@@ -9,10 +9,10 @@ export type Found =
   | { readonly kind: 'undecided' };
 
 /** UTF-16 units; what goes on for longer is no marker and no path. */
-const MAX_MARKER_LENGTH = 512;
+const MAX_MARKER_LENGTH = 1024;
 const FILE_PREFIX = '(sandbox:';
 
-/** The start of everything that `findAt` knows; sticky use is not meant. */
+/** The start of everything that `findAt` knows. */
 const BEGINNING = /[(\u3010\uE200-\uE206]/g;
 const CITED = /^\u3010[\w:-]{1,40}\u2020[^\u3010\u3011\n]{0,256}\u3011/;
 const CITED_SO_FAR = /^\u3010(?:[\w:-]{0,40}|[\w:-]{1,40}\u2020[^\u3010\u3011\n]{0,256})$/;

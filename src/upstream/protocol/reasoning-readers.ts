@@ -1,6 +1,7 @@
 import type { AnswerFlow, Place } from './answer-flow.ts';
 import { Growth } from './growth.ts';
 import { isRecord, itemsOf, textOr } from './loose.ts';
+import { MarkerFilter } from './marker-filter.ts';
 import { isComplete, textOf } from './message-kind.ts';
 import type { MessageReader } from './reader.ts';
 import type { WireMessage } from './wire.ts';
@@ -13,12 +14,14 @@ export class ThinkingReader implements MessageReader {
   readonly #flow: AnswerFlow;
   readonly #textOf: (message: WireMessage) => string;
   readonly #growth = new Growth();
+  readonly #markers: MarkerFilter;
   #hasText = false;
   #isDone = false;
 
   constructor(flow: AnswerFlow, readText: (message: WireMessage) => string = textOf) {
     this.#flow = flow;
     this.#textOf = readText;
+    this.#markers = markersOf(flow);
   }
 
   read(message: WireMessage, appended: string | null, place: Place): boolean {
@@ -29,10 +32,13 @@ export class ThinkingReader implements MessageReader {
     return delta !== '';
   }
 
-  release(): void {}
+  release(): void {
+    this.#markers.release();
+  }
 
   #finish(message: WireMessage, place: Place): void {
     this.#isDone = true;
+    this.#markers.release();
     const last = textOr(message.metadata?.finished_text, '');
     this.#say(last !== '' && this.#hasText ? `\n\n${last}` : last, place);
   }
@@ -41,7 +47,7 @@ export class ThinkingReader implements MessageReader {
     if (text === '') return;
     this.#hasText = true;
     this.#flow.take(this, place);
-    this.#flow.reasoning(text);
+    this.#markers.push(text);
   }
 }
 
@@ -53,6 +59,7 @@ export function recapOf({ content }: WireMessage): string {
 /** A list of thoughts, each a headline and a text; the last of them grows. */
 export class ThoughtsReader implements MessageReader {
   readonly #flow: AnswerFlow;
+  readonly #markers: MarkerFilter;
   /** The thought that grows. */
   #at = 0;
   #summary = new Growth();
@@ -63,6 +70,7 @@ export class ThoughtsReader implements MessageReader {
 
   constructor(flow: AnswerFlow) {
     this.#flow = flow;
+    this.#markers = markersOf(flow);
   }
 
   read(message: WireMessage, _appended: string | null, place: Place): boolean {
@@ -74,13 +82,17 @@ export class ThoughtsReader implements MessageReader {
       text += this.#newOf(thoughts[this.#at], isLast || !isGrowing);
       if (isGrowing) break;
     }
-    if (text === '') return false;
-    this.#flow.take(this, place);
-    this.#flow.reasoning(text);
-    return true;
+    if (text !== '') {
+      this.#flow.take(this, place);
+      this.#markers.push(text);
+    }
+    if (isLast) this.#markers.release();
+    return text !== '';
   }
 
-  release(): void {}
+  release(): void {
+    this.#markers.release();
+  }
 
   #newOf(thought: unknown, isLast: boolean): string {
     if (!isRecord(thought)) return '';
@@ -142,4 +154,14 @@ export function promptOf(call: string): string {
   } catch {
     return '';
   }
+}
+
+/** Thoughts show no sources: upstream's markers are taken out of them and nothing put in. */
+function markersOf(flow: AnswerFlow): MarkerFilter {
+  const out = {
+    text: (text: string): void => flow.reasoning(text),
+    citation: (): void => {},
+    file: (path: string): void => flow.reasoning(`sandbox:${path}`),
+  };
+  return new MarkerFilter(out, () => ({ links: [] }));
 }

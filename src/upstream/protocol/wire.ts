@@ -17,7 +17,7 @@ export interface WireMessage {
 }
 
 /** Which of the fields are there depends on the type: texts have parts, code has text, thoughts have thoughts. */
-export interface WireContent {
+interface WireContent {
   readonly content_type?: unknown;
   readonly parts?: unknown;
   readonly text?: unknown;

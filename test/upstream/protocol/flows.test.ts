@@ -398,6 +398,34 @@ t.test('references in every form', (t) => {
   t.end();
 });
 
+t.test('markers of one text are told apart by their place', (t) => {
+  const marker = '\uE200cite\uE202turn0search1\uE201';
+  const words = `😀${marker} and ${marker}`;
+  const reference = (start: number, url: string): object => ({
+    matched_text: marker,
+    start_idx: start,
+    items: [{ title: 'T', url }],
+  });
+  const second = 1 + marker.length + 5;
+  const references = [reference(second, 'https://e.example/2'), reference(1, 'https://e.example/1')];
+  const seen = events(t, final({ text: words, metadata: { content_references: references } }));
+  t.strictSame(seen.slice(1, -1), [
+    text('😀'),
+    cited('T', 'https://e.example/1'),
+    text(' and '),
+    cited('T', 'https://e.example/2'),
+  ]);
+  t.end();
+});
+
+t.test('a source is told as soon as it is known', (t) => {
+  const words = 'a\u30100\u2020source\u3011';
+  const citations = [citation(1, 11, 'One', 'https://e.example/1')];
+  const early = read([envelope({ text: words }), envelope({ text: words, metadata: { citations } })]);
+  t.strictSame(early.events, [START, text('a'), cited('One', 'https://e.example/1')]);
+  t.end();
+});
+
 t.test('what waits for a source does not wait for ever', (t) => {
   const said = `a\u30100\u2020source\u3011${'b'.repeat(3000)}`;
   const early = read([envelope({ text: said })]);
@@ -454,6 +482,11 @@ t.test('what is not for the user stays away', (t) => {
       recipient: 'api_example_com__jit_plugin.run',
       content: { content_type: 'code', language: 'json', text: '{}' },
     }),
+    done({
+      id: 'h11',
+      recipient: 'myfiles_browser',
+      content: { content_type: 'code', language: 'unknown', text: 'msearch(["x"])' },
+    }),
     done({ id: 'h6', content: { content_type: 'model_editable_context', model_set_context: 'x' } }),
     done({ id: 'h7', role: 'user', content: { content_type: 'user_editable_context', user_profile: 'x' } }),
     done({ id: 'h8', recipient: 'canmore.comment_textdoc', text: '{"comments":[]}' }),
@@ -465,7 +498,12 @@ t.test('what is not for the user stays away', (t) => {
       content: { content_type: 'execution_output', text: 'x' },
     }),
     done({ id: 'h10', content: { content_type: 'app_pairing_content', text: 'x' } }),
-    done({ id: 'r1', channel: 'analysis', text: 'Hmm' }),
+    envelope({ id: 'r1', channel: 'analysis', text: 'Hmm\uE200cite\uE202tur' }),
+    done({
+      id: 'r1',
+      channel: 'analysis',
+      text: 'Hmm\uE200cite\uE202turn0search1\uE201\u30101\u2020source\u3011',
+    }),
     done({ id: 'r2', channel: 'commentary', text: 'Looking' }),
     final({ channel: 'final', text: 'Hi \uE203there\uE204' }),
   );
