@@ -59,7 +59,7 @@ export class Answer implements TurnSink {
   }
 
   write(event: TurnEvent): boolean {
-    if (event.type === 'text-delta') this.#hasText = true;
+    if (event.type !== 'turn-start' && event.type !== 'message-start') this.#hasText = true;
     // What upstream goes on with is the message that it cut.
     if (event.type === 'message-start' && this.#heldEnd !== null && !this.#hasText) {
       this.#hasStrayed = true;

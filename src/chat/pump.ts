@@ -1,5 +1,5 @@
 import { ChatError, toChatError } from '../errors.ts';
-import type { TurnEvent } from '../conversation/events.ts';
+import type { DecodedEvent, TurnEvent } from '../conversation/events.ts';
 import { EventDecoder } from '../sse/event-decoder.ts';
 import { LineDecoder, SseOverflow } from '../sse/line-decoder.ts';
 import type { StreamDecoder } from '../upstream/protocol/stream-decoder.ts';
@@ -77,7 +77,7 @@ class Pump implements StreamReader {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#decoder = answer.decoder;
-    answer.listen((event) => this.#write(event));
+    answer.listen((event) => this.#write(withoutLink(event)));
     this.#events = new EventDecoder((event) => this.#decoder.push(event), MAX_EVENT_BYTES);
     this.#lines = new LineDecoder((line) => this.#events.pushLine(line), MAX_EVENT_BYTES);
     const { firstTokenMs } = options.deadlines;
@@ -141,11 +141,12 @@ class Pump implements StreamReader {
 
   #write(event: TurnEvent): void {
     if (this.#settled || this.#sink.satisfied) return;
-    if (event.type === 'text-delta' && this.#idle === null) this.#onFirstText();
+    if (event.type !== 'turn-start' && this.#idle === null) this.#onFirstSign();
     if (!this.#sink.write(event)) this.#paused = true;
   }
 
-  #onFirstText(): void {
+  /** Text, or anything else that shows that upstream is at work: thoughts, code, a search. */
+  #onFirstSign(): void {
     const { trace, deadlines } = this.#options;
     this.#firstToken.stop();
     trace.firstTextMs ??= Date.now() - trace.startedAt;
@@ -198,6 +199,11 @@ class Pump implements StreamReader {
     else this.#control?.abort();
     return true;
   }
+}
+
+/** Assets stay names here. */
+function withoutLink(event: DecodedEvent): TurnEvent {
+  return event.type === 'image' || event.type === 'file' ? { ...event, link: null } : event;
 }
 
 function toStreamError(thrown: unknown): ChatError {

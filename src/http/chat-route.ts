@@ -6,7 +6,7 @@ import type { Encoding } from '../openai/models.ts';
 import { parseChatRequest } from '../openai/request.ts';
 import type { ChatRequest } from '../openai/request.ts';
 import type { Tokenizer } from '../openai/tokenizer.ts';
-import { countPromptTokens } from '../openai/usage.ts';
+import { countPromptTokens, toUsage } from '../openai/usage.ts';
 import { authenticate } from './auth.ts';
 import { ChoiceSink } from './choice-sink.ts';
 import type { AnswerOutput } from './choice-sink.ts';
@@ -109,10 +109,7 @@ async function answer(
         options.complete(chat.turn, caller, sink, turns.signal, traces[at] as Trace),
       ),
     ]);
-    output.finish(
-      promptTokens,
-      sinks.reduce((sum, sink) => sum + sink.completionTokens, 0),
-    );
+    output.finish(toUsage(promptTokens, sum(sinks, 'contentTokens'), sum(sinks, 'reasoningTokens')));
   } catch (thrown) {
     turns.abort();
     if (reply.closed) return;
@@ -120,6 +117,10 @@ async function answer(
     if (error.code === 'internal_error') options.onInternalError(reply.requestId, error.cause ?? error);
     output.fail(error);
   }
+}
+
+function sum(sinks: readonly ChoiceSink[], count: 'contentTokens' | 'reasoningTokens'): number {
+  return sinks.reduce((total, sink) => total + sink[count], 0);
 }
 
 function countsPrompt(chat: ChatRequest): boolean {
@@ -147,7 +148,7 @@ function newTrace(): Trace {
 
 function createOutput(options: ChatRouteOptions, chat: ChatRequest, reply: Reply): AnswerOutput {
   const kept = chat.turn.keepHistory;
-  const model = chat.responseModel;
+  const model = { reported: chat.responseModel, asked: chat.turn.model.slug };
   if (!chat.stream) return new WholeOutput(reply, { model, kept });
   const { slowClientTimeoutMs } = options;
   return new StreamOutput(reply, { model, kept, includeUsage: chat.includeUsage, slowClientTimeoutMs });

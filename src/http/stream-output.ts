@@ -1,17 +1,19 @@
 import type { ChatError } from '../errors.ts';
-import type { EndReason } from '../conversation/events.ts';
+import type { EndReason, TurnStart } from '../conversation/events.ts';
 import { ChunkEncoder } from '../openai/chunk.ts';
 import type { HistoryIds } from '../openai/chunk.ts';
+import { toAnswerModel } from '../openai/answer-model.ts';
+import type { ModelNames } from '../openai/answer-model.ts';
 import { createCompletionId } from '../openai/completion-id.ts';
 import { toErrorBody } from '../openai/error-body.ts';
-import { toUsage } from '../openai/usage.ts';
+import type { Usage } from '../openai/usage.ts';
 import { DONE_FRAME, dataFrame } from '../sse/frame.ts';
 import type { AnswerOutput } from './choice-sink.ts';
 import type { Reply } from './reply.ts';
 import { SseWriter } from './sse-writer.ts';
 
 export interface StreamOutputOptions {
-  readonly model: string;
+  readonly model: ModelNames;
   readonly includeUsage: boolean;
   /** The chat is kept: its ids go out with the chunks. */
   readonly kept: boolean;
@@ -24,10 +26,11 @@ const FIRST_SIGN_MS = 15_000;
 /** The answer as server-sent events, each choice's chunks as they come. */
 export class StreamOutput implements AnswerOutput {
   readonly #writer: SseWriter;
-  readonly #encoder: ChunkEncoder;
   readonly #options: StreamOutputOptions;
   readonly #reply: Reply;
   readonly #drainListeners: (() => void)[] = [];
+  /** Made when the answer starts and with it names its model; all choices share it. */
+  #encoder: ChunkEncoder | null = null;
   readonly #opening: NodeJS.Timeout;
   #writable = true;
 
@@ -36,12 +39,6 @@ export class StreamOutput implements AnswerOutput {
     this.#options = options;
     this.#writer = new SseWriter(reply, { slowClientTimeoutMs: options.slowClientTimeoutMs });
     this.#writer.onDrain(() => this.#onDrain());
-    const head = {
-      id: createCompletionId(Math.random),
-      created: Math.floor(Date.now() / 1000),
-      model: options.model,
-    };
-    this.#encoder = new ChunkEncoder(head, options.includeUsage);
     this.#opening = setTimeout(() => this.#open(), FIRST_SIGN_MS);
     reply.onClose(() => clearTimeout(this.#opening));
   }
@@ -58,22 +55,27 @@ export class StreamOutput implements AnswerOutput {
     this.#open();
   }
 
-  start(index: number, ids: HistoryIds): void {
+  start(index: number, start: TurnStart): void {
     this.#open();
-    this.move(index, ids);
+    this.#encoder ??= this.#createEncoder(start.modelSlug);
+    if (this.#options.kept) this.#encoder.keep(index, start);
     this.#write(this.#encoder.role(index));
   }
 
   move(index: number, ids: HistoryIds): void {
-    if (this.#options.kept) this.#encoder.keep(index, ids);
+    if (this.#options.kept) this.#encoder?.keep(index, ids);
   }
 
   text(index: number, text: string): void {
-    this.#write(this.#encoder.text(index, text));
+    if (this.#encoder !== null) this.#write(this.#encoder.text(index, text));
+  }
+
+  reasoning(index: number, text: string): void {
+    if (this.#encoder !== null) this.#write(this.#encoder.reasoning(index, text));
   }
 
   end(index: number, reason: EndReason): void {
-    this.#write(this.#encoder.finish(index, reason));
+    if (this.#encoder !== null) this.#write(this.#encoder.finish(index, reason));
   }
 
   onDrain(index: number, listener: () => void): void {
@@ -84,8 +86,8 @@ export class StreamOutput implements AnswerOutput {
     this.#reply.onShutdown(listener);
   }
 
-  finish(promptTokens: number, completionTokens: number): void {
-    if (this.#options.includeUsage) this.#write(this.#encoder.usage(toUsage(promptTokens, completionTokens)));
+  finish(usage: Usage): void {
+    if (this.#options.includeUsage && this.#encoder !== null) this.#write(this.#encoder.usage(usage));
     this.#writer.end(DONE_FRAME);
   }
 
@@ -97,6 +99,15 @@ export class StreamOutput implements AnswerOutput {
     }
     this.#reply.note({ error });
     this.#writer.fail(dataFrame(JSON.stringify(toErrorBody(error))));
+  }
+
+  #createEncoder(modelSlug: string | null): ChunkEncoder {
+    const head = {
+      id: createCompletionId(Math.random),
+      created: Math.floor(Date.now() / 1000),
+      model: toAnswerModel(this.#options.model, modelSlug),
+    };
+    return new ChunkEncoder(head, this.#options.includeUsage);
   }
 
   #open(): void {

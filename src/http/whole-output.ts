@@ -1,20 +1,23 @@
 import type { ChatError } from '../errors.ts';
-import type { EndReason } from '../conversation/events.ts';
+import type { EndReason, TurnStart } from '../conversation/events.ts';
+import { toAnswerModel } from '../openai/answer-model.ts';
+import type { ModelNames } from '../openai/answer-model.ts';
 import type { HistoryIds } from '../openai/chunk.ts';
 import { createCompletionId } from '../openai/completion-id.ts';
 import { toCompletion } from '../openai/completion.ts';
-import { toUsage } from '../openai/usage.ts';
+import type { Usage } from '../openai/usage.ts';
 import type { AnswerOutput } from './choice-sink.ts';
 import type { Reply } from './reply.ts';
 
 export interface WholeOutputOptions {
-  readonly model: string;
+  readonly model: ModelNames;
   /** The chat is kept: the ids of its first choice go out with the answer. */
   readonly kept: boolean;
 }
 
 interface GrowingChoice {
   text: string;
+  reasoning: string;
   reason: EndReason;
 }
 
@@ -26,6 +29,8 @@ export class WholeOutput implements AnswerOutput {
   readonly #options: WholeOutputOptions;
   readonly #choices: GrowingChoice[] = [];
   #ids: HistoryIds | null = null;
+  /** Named by the first choice that starts. */
+  #model: string | null = null;
 
   constructor(reply: Reply, options: WholeOutputOptions) {
     this.#reply = reply;
@@ -34,18 +39,24 @@ export class WholeOutput implements AnswerOutput {
 
   accepted(): void {}
 
-  start(index: number, ids: HistoryIds): void {
-    this.move(index, ids);
-    this.#choices[index] = { text: '', reason: 'stop' };
+  start(index: number, start: TurnStart): void {
+    this.move(index, start);
+    this.#model ??= toAnswerModel(this.#options.model, start.modelSlug);
+    this.#choices[index] = { text: '', reasoning: '', reason: 'stop' };
   }
 
-  move(index: number, ids: HistoryIds): void {
-    if (index === 0 && this.#options.kept) this.#ids = ids;
+  move(index: number, { conversationId, messageId }: HistoryIds): void {
+    if (index === 0 && this.#options.kept) this.#ids = { conversationId, messageId };
   }
 
   text(index: number, text: string): void {
     const choice = this.#choices[index];
     if (choice !== undefined) choice.text += text;
+  }
+
+  reasoning(index: number, text: string): void {
+    const choice = this.#choices[index];
+    if (choice !== undefined) choice.reasoning += text;
   }
 
   end(index: number, reason: EndReason): void {
@@ -59,13 +70,12 @@ export class WholeOutput implements AnswerOutput {
     this.#reply.onShutdown(listener);
   }
 
-  finish(promptTokens: number, completionTokens: number): void {
+  finish(usage: Usage): void {
     const head = {
       id: createCompletionId(Math.random),
       created: Math.floor(Date.now() / 1000),
-      model: this.#options.model,
+      model: this.#model ?? this.#options.model.reported,
     };
-    const usage = toUsage(promptTokens, completionTokens);
     this.#reply.json(200, toCompletion(head, this.#choices, usage, this.#ids));
   }
 

@@ -49,6 +49,11 @@ export class ChunkEncoder {
     return this.#chunk(index, `{"content":${JSON.stringify(text)}}`, 'null');
   }
 
+  /** What the model thinks; beside the content, as DeepSeek's API has it. */
+  reasoning(index: number, text: string): string {
+    return this.#chunk(index, `{"reasoning_content":${JSON.stringify(text)}}`, 'null');
+  }
+
   /** Closes the choice. */
   finish(index: number, reason: EndReason): string {
     return this.#chunk(index, '{}', `"${reason}"`);

@@ -5,6 +5,8 @@ import type { Usage } from './usage.ts';
 /** One finished answer; its place in the list is its index. */
 export interface Choice {
   readonly text: string;
+  /** What the model thought; '': nothing that it told. */
+  readonly reasoning: string;
   readonly reason: EndReason;
 }
 
@@ -22,7 +24,12 @@ export interface CompletionBody {
 
 interface CompletionChoice {
   readonly index: number;
-  readonly message: { readonly role: 'assistant'; readonly content: string; readonly refusal: null };
+  readonly message: {
+    readonly role: 'assistant';
+    readonly content: string;
+    readonly refusal: null;
+    readonly reasoning_content?: string;
+  };
   readonly logprobs: null;
   readonly finish_reason: EndReason;
 }
@@ -47,10 +54,15 @@ export function toCompletion(
   };
 }
 
-function toCompletionChoice({ text, reason }: Choice, index: number): CompletionChoice {
+function toCompletionChoice({ text, reasoning, reason }: Choice, index: number): CompletionChoice {
   return {
     index,
-    message: { role: 'assistant', content: text, refusal: null },
+    message: {
+      role: 'assistant',
+      content: text,
+      refusal: null,
+      ...(reasoning !== '' && { reasoning_content: reasoning }),
+    },
     logprobs: null,
     finish_reason: reason,
   };

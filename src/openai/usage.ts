@@ -20,15 +20,16 @@ export interface Usage {
   };
 }
 
-/** `completionTokens`: the sum over all choices. */
-export function toUsage(promptTokens: number, completionTokens: number): Usage {
+/** `contentTokens` and `reasoningTokens`: the sums over all choices. Thoughts are part of the completion. */
+export function toUsage(promptTokens: number, contentTokens: number, reasoningTokens = 0): Usage {
+  const completionTokens = contentTokens + reasoningTokens;
   return {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
     prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
     completion_tokens_details: {
-      reasoning_tokens: 0,
+      reasoning_tokens: reasoningTokens,
       audio_tokens: 0,
       accepted_prediction_tokens: 0,
       rejected_prediction_tokens: 0,

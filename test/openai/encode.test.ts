@@ -38,6 +38,10 @@ t.test('the chunks of a stream', (t) => {
     `${BASE}"choices":[{"index":1,"delta":{"content":"say \\"hi\\"\\n\u2028"},"logprobs":null,"finish_reason":null}]}`,
   );
   t.equal(
+    chunks.reasoning(0, 'hm'),
+    `${BASE}"choices":[{"index":0,"delta":{"reasoning_content":"hm"},"logprobs":null,"finish_reason":null}]}`,
+  );
+  t.equal(
     chunks.finish(0, 'length'),
     `${BASE}"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}]}`,
   );
@@ -61,6 +65,8 @@ t.test('ids of a kept chat stand in the chunks of their choice', (t) => {
   t.match(JSON.parse(chunks.text(1, 'a')), { conversation_id: 'c1', message_id: undefined });
   t.match(JSON.parse(chunks.text(2, 'a')), { conversation_id: undefined });
   t.match(JSON.parse(chunks.usage(toUsage(1, 1))), { conversation_id: 'c"0', choices: [] });
+  chunks.keep(0, { conversationId: 'c"0', messageId: 'm9' });
+  t.match(JSON.parse(chunks.finish(0, 'stop')), { conversation_id: 'c"0', message_id: 'm9' });
   chunks.keep(0, NO_IDS);
   t.match(JSON.parse(chunks.finish(0, 'stop')), { conversation_id: undefined });
   t.end();
@@ -91,8 +97,8 @@ t.test("the SDK's stream helper puts the chunks together", async (t) => {
 
 t.test('an answer in one body', (t) => {
   const choices = [
-    { text: 'Hi', reason: 'stop' as const },
-    { text: '', reason: 'length' as const },
+    { text: 'Hi', reasoning: '', reason: 'stop' as const },
+    { text: '', reasoning: '', reason: 'length' as const },
   ];
   const body = toCompletion(HEAD, choices, toUsage(9, 12), null);
   const choice = (index: number, content: string, reason: string): string =>
@@ -106,6 +112,19 @@ t.test('an answer in one body', (t) => {
   const kept = toCompletion(HEAD, choices, toUsage(1, 1), { conversationId: 'c', messageId: 'm' });
   t.match(kept, { conversation_id: 'c', message_id: 'm' });
   t.notOk('message_id' in toCompletion(HEAD, choices, toUsage(1, 1), NO_IDS));
+  const thought = toCompletion(
+    HEAD,
+    [{ text: 'Hi', reasoning: 'Hm', reason: 'stop' }],
+    toUsage(1, 2, 3),
+    null,
+  );
+  t.match(thought.choices[0]?.message, { content: 'Hi', reasoning_content: 'Hm' });
+  t.match(thought.usage, {
+    completion_tokens: 5,
+    total_tokens: 6,
+    completion_tokens_details: { reasoning_tokens: 3 },
+  });
+  t.notOk('reasoning_content' in (body.choices[0]?.message ?? {}));
   t.end();
 });
 

@@ -1,37 +1,39 @@
-import type { EndReason, TurnEvent } from '../../conversation/events.ts';
+import type { DecodedEvent, EndReason } from '../../conversation/events.ts';
+import { AnswerFlow } from './answer-flow.ts';
+import type { Place } from './answer-flow.ts';
+import { AnswerText } from './answer-text.ts';
+import { DocumentReader } from './document-reader.ts';
+import { textOr } from './loose.ts';
+import { isComplete, kindOf, textOf } from './message-kind.ts';
+import type { MessageKind } from './message-kind.ts';
+import type { MessageReader } from './reader.ts';
+import { CallReader, ThinkingReader, ThoughtsReader, promptOf, recapOf } from './reasoning-readers.ts';
+import { BlockReader, PicturesReader } from './tool-readers.ts';
 import type { WireEnvelope, WireMessage } from './wire.ts';
-
-/** Where the visible answer ends up, message by message. */
-interface MessageState {
-  /** UTF-16 units of this message already emitted. */
-  emittedLength: number;
-}
 
 const MAX_MESSAGES = 256;
 
 /**
- * Messages as they grow to the events of a turn. Both stream encodings end here. Text that was
- * emitted is never emitted again, whatever upstream does to it afterwards.
+ * Messages as they grow to the events of a turn. Both stream encodings end here. What was emitted is
+ * never emitted again, whatever upstream does to it afterwards.
  */
 export class AnswerReader {
-  readonly #emit: (event: TurnEvent) => void;
+  readonly #flow: AnswerFlow;
   /** Messages of the question: the backend may echo them, assistant ones included. */
   readonly #askedIds: ReadonlySet<string>;
-  readonly #messages = new Map<string, MessageState>();
-  #started = false;
+  /** By kind and id: a message that turns into something else is read anew. */
+  readonly #readers = new Map<string, MessageReader>();
   #conversationId: string | null = null;
-  #messageId: string | null = null;
-  #heldSurrogate = '';
   #reason: EndReason | null = null;
 
-  constructor(emit: (event: TurnEvent) => void, askedIds: ReadonlySet<string>) {
-    this.#emit = emit;
+  constructor(emit: (event: DecodedEvent) => void, askedIds: ReadonlySet<string>) {
+    this.#flow = new AnswerFlow(emit);
     this.#askedIds = askedIds;
   }
 
-  /** True once any text of the answer was seen. */
-  get hasText(): boolean {
-    return this.#started;
+  /** True once the answer holds something to show; thoughts alone are no answer. */
+  get hasContent(): boolean {
+    return this.#flow.hasContent;
   }
 
   /** Why the answer ended, or null while upstream has not said that it did. */
@@ -40,20 +42,19 @@ export class AnswerReader {
   }
 
   /**
-   * Reads a message after it changed. `appended`: only this text was added to its first part since
-   * the last call; null: compare.
+   * Reads a message after it changed. `appended`: only this was added to its text since the last
+   * call; null: compare.
    */
   read(envelope: WireEnvelope, appended: string | null): void {
+    this.#conversationId = textOr(envelope.conversation_id, this.#conversationId);
     const message = envelope.message;
-    if (typeof message !== 'object' || message === null || !this.#isVisibleAnswer(message)) return;
-    const state = this.#stateOf(message);
-    const delta = unseenText(message, state, appended);
-    if (delta !== '') {
-      state.emittedLength += delta.length;
-      this.#place(envelope, message);
-      this.#text(delta);
-    }
-    this.#reason = endOf(message) ?? (delta === '' ? this.#reason : null);
+    if (typeof message !== 'object' || message === null) return;
+    const kind = kindOf(message);
+    const id = textOr(message.id, '');
+    if (kind === 'hidden' || this.#askedIds.has(id)) return;
+    const growth = hasSeveralParts(message) ? null : appended;
+    const said = this.#readerOf(id, kind).read(message, growth, this.#placeOf(message, kind));
+    this.#reason = endOf(message, kind) ?? (said ? null : this.#reason);
   }
 
   /** Upstream's moderation stopped the answer. */
@@ -68,103 +69,97 @@ export class AnswerReader {
 
   /** Nothing more comes. Must be called once for each stream, after a complete answer. */
   finish(): void {
-    if (!this.#started) this.#place({}, {});
-    if (this.#heldSurrogate !== '') this.#emit({ type: 'text-delta', text: this.#heldSurrogate });
-    this.#heldSurrogate = '';
-    this.#emit({ type: 'turn-end', reason: this.#reason ?? 'stop' });
+    this.#flow.start({
+      conversationId: this.#conversationId,
+      messageId: null,
+      modelSlug: null,
+      isShown: false,
+    });
+    this.#flow.end(this.#reason ?? 'stop');
   }
 
-  #isVisibleAnswer(message: WireMessage): boolean {
-    if (message.author?.role !== 'assistant') return false;
-    if (message.weight === 0 || message.metadata?.is_visually_hidden_from_conversation === true) return false;
-    if (!isNoneOr(message.recipient, 'all') || !isNoneOr(message.channel, 'final')) return false;
-    const kind = message.content?.content_type;
-    if (kind !== 'text' && kind !== 'multimodal_text') return false;
-    return !(typeof message.id === 'string' && this.#askedIds.has(message.id));
+  #placeOf(message: WireMessage, kind: MessageKind): Place {
+    return {
+      conversationId: this.#conversationId,
+      messageId: textOr(message.id, null),
+      modelSlug: textOr(message.metadata?.model_slug, null),
+      isShown: isShown(kind),
+    };
   }
 
-  #stateOf(message: WireMessage): MessageState {
-    const id = typeof message.id === 'string' ? message.id : '';
-    let state = this.#messages.get(id);
-    if (state === undefined) {
-      if (this.#messages.size >= MAX_MESSAGES) this.#forgetOldest();
-      state = { emittedLength: 0 };
-      this.#messages.set(id, state);
-    }
-    return state;
+  #readerOf(id: string, kind: MessageKind): MessageReader {
+    const key = `${kind} ${id}`;
+    const known = this.#readers.get(key);
+    if (known !== undefined) return known;
+    if (this.#readers.size >= MAX_MESSAGES) this.#forgetOldest();
+    const reader = createReader(kind, this.#flow);
+    this.#readers.set(key, reader);
+    return reader;
   }
 
   #forgetOldest(): void {
-    for (const id of this.#messages.keys()) {
-      this.#messages.delete(id);
+    for (const key of this.#readers.keys()) {
+      this.#readers.delete(key);
       return;
     }
   }
+}
 
-  /** Tells where the answer stands, at its start and whenever that changes. */
-  #place(envelope: WireEnvelope, message: WireMessage): void {
-    const conversationId = textOrNull(envelope.conversation_id) ?? this.#conversationId;
-    const messageId = textOrNull(message.id) ?? this.#messageId;
-    const isKnown = conversationId === this.#conversationId && messageId === this.#messageId;
-    if (this.#started && isKnown) return;
-    this.#conversationId = conversationId;
-    this.#messageId = messageId;
-    if (this.#started) return this.#emit({ type: 'message-start', conversationId, messageId });
-    this.#started = true;
-    const modelSlug = textOrNull(message.metadata?.model_slug);
-    this.#emit({ type: 'turn-start', conversationId, messageId, modelSlug });
-  }
-
-  /** A character outside the basic plane must not be cut in two: its first half waits for the second. */
-  #text(delta: string): void {
-    const text = this.#heldSurrogate + delta;
-    const last = text.charCodeAt(text.length - 1);
-    const isCut = last >= 0xd800 && last <= 0xdbff;
-    this.#heldSurrogate = isCut ? text.slice(-1) : '';
-    const whole = isCut ? text.slice(0, -1) : text;
-    if (whole !== '') this.#emit({ type: 'text-delta', text: whole });
+function createReader(kind: MessageKind, flow: AnswerFlow): MessageReader {
+  switch (kind) {
+    case 'code':
+      return new BlockReader(flow, 'code');
+    case 'output':
+    case 'failure':
+      return new BlockReader(flow, 'output');
+    case 'pictures':
+      return new PicturesReader(flow);
+    case 'document':
+      return new DocumentReader(flow);
+    case 'search':
+      return new CallReader(flow, (call) => call);
+    case 'drawing':
+      return new CallReader(flow, promptOf);
+    case 'thoughts':
+      return new ThoughtsReader(flow);
+    case 'recap':
+      return new ThinkingReader(flow, recapOf);
+    case 'thinking':
+      return new ThinkingReader(flow, textOf);
+    case 'answer':
+    case 'hidden':
+      return new AnswerText(flow);
   }
 }
 
-/**
- * The text beyond what was emitted. By length, not by comparing: sent text cannot be taken back, so
- * after an edit the client gets what the new text has beyond the old one's end.
- */
-function unseenText(message: WireMessage, state: MessageState, appended: string | null): string {
-  const parts = message.content?.parts;
-  if (!Array.isArray(parts)) return '';
-  if (appended !== null && parts.length === 1) {
-    const first: unknown = parts[0];
-    if (typeof first !== 'string') return '';
-    if (first.length === state.emittedLength + appended.length) return appended;
-  }
-  const text = parts.filter((part) => typeof part === 'string').join('');
-  return text.length > state.emittedLength ? text.slice(state.emittedLength) : '';
+/** What is added to the first part is then not at the end. */
+function hasSeveralParts({ content }: WireMessage): boolean {
+  return Array.isArray(content?.parts) && content.parts.length !== 1;
+}
+
+/** Part of the answer itself, not of the way to it. */
+function isShown(kind: MessageKind): boolean {
+  return (
+    kind === 'answer' || kind === 'code' || kind === 'output' || kind === 'pictures' || kind === 'document'
+  );
 }
 
 /** The reason when this message is the last of the answer, else null. */
-function endOf(message: WireMessage): EndReason | null {
-  if (message.end_turn !== true || message.status === 'in_progress') {
-    return message.status === 'finished_partial_completion' ? 'length' : null;
-  }
-  return toEndReason(message.metadata?.finish_details?.type);
+function endOf(message: WireMessage, kind: MessageKind): EndReason | null {
+  if (!isComplete(message) || !isShown(kind)) return null;
+  const reason = toEndReason(message.metadata?.finish_details?.type);
+  if (message.end_turn === true || reason === 'length') return reason;
+  return message.status === 'finished_partial_completion' ? 'length' : null;
 }
 
 function toEndReason(type: unknown): EndReason {
   switch (type) {
     case 'max_tokens':
+    case 'interrupted':
       return 'length';
     case 'content_filter':
       return 'content_filter';
     default:
       return 'stop';
   }
-}
-
-function isNoneOr(value: unknown, expected: string): boolean {
-  return value === undefined || value === null || value === expected;
-}
-
-function textOrNull(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
 }

@@ -1,6 +1,7 @@
 import { ChatError } from '../../errors.ts';
-import { FIRST_PART, applyOperation, isOperation } from './delta-operation.ts';
+import { TEXT_PLACES, applyOperation, isOperation } from './delta-operation.ts';
 import type { Operation } from './delta-operation.ts';
+import { isRecord } from './loose.ts';
 import type { WireDelta, WireEnvelope } from './wire.ts';
 
 const MAX_DOCUMENTS = 16;
@@ -9,8 +10,8 @@ const MAX_DOCUMENTS = 16;
 export interface DocumentChange {
   readonly document: WireEnvelope;
   /**
-   * The text that the frame added to the end of the first part, when it did nothing else to the
-   * content; null: anything may have changed, read the document.
+   * The text that the frame added to the end of the first part (or of `text`, where code stands), when
+   * it did nothing else to the content; null: anything may have changed, read the document.
    */
   readonly appended: string | null;
 }
@@ -92,11 +93,7 @@ function isSnapshotWithoutInstruction(frame: WireDelta): boolean {
 
 /** '' when the content was not touched, null when it was touched in another way than by appending. */
 function appendedText(operation: Operation, path: string, value: unknown): string | null {
-  if (operation === 'append' && path === FIRST_PART && typeof value === 'string') return value;
+  if (operation === 'append' && TEXT_PLACES.has(path) && typeof value === 'string') return value;
   const touchesContent = path === '' || path === '/message' || path.startsWith('/message/content');
   return touchesContent ? null : '';
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,9 +1,14 @@
+import { isRecord } from './loose.ts';
+
 /** The operations of a v1 stream that change one place of a document; `patch` is a list of them. */
 const OPERATIONS = ['add', 'replace', 'append', 'patch', 'remove', 'truncate'] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
-/** Where the text of nearly every answer grows. */
-export const FIRST_PART = '/message/content/parts/0';
+/** Where the text of nearly every message grows. */
+export const TEXT_PLACES: ReadonlySet<string> = new Set([
+  '/message/content/parts/0',
+  '/message/content/text',
+]);
 
 const MAX_DEPTH = 32;
 const MAX_TEXT_LENGTH = 16 * 1024 * 1024;
@@ -107,7 +112,7 @@ function appendItems(items: unknown[], value: unknown): boolean {
 }
 
 function mergeInto(target: unknown, value: unknown): boolean {
-  if (!isMembers(target) || !isMembers(value)) return false;
+  if (!isRecord(target) || !isRecord(value)) return false;
   for (const key of Object.keys(value)) {
     if (key !== '__proto__') target[key] = value[key];
   }
@@ -157,8 +162,4 @@ function toIndex(key: string): number | null {
 
 function isContainer(value: unknown): value is Container {
   return typeof value === 'object' && value !== null;
-}
-
-function isMembers(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
