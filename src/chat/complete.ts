@@ -92,6 +92,7 @@ async function attempt(
     await pump((reader) => ports.converse(lease.session, ask, clearance, reader), sink, signal, {
       deadlines: policy.deadlines,
       trace,
+      link: (asset, linkSignal) => ports.link(lease.session, asset, linkSignal),
     });
     return null;
   } catch (thrown) {

@@ -1,4 +1,4 @@
-import type { EndReason, TurnEvent } from '../../conversation/events.ts';
+import type { DecodedEvent, EndReason } from '../../conversation/events.ts';
 import type { WireEnvelope, WireMessage } from './wire.ts';
 
 /** Where the visible answer ends up, message by message. */
@@ -14,7 +14,7 @@ const MAX_MESSAGES = 256;
  * emitted is never emitted again, whatever upstream does to it afterwards.
  */
 export class AnswerReader {
-  readonly #emit: (event: TurnEvent) => void;
+  readonly #emit: (event: DecodedEvent) => void;
   /** Messages of the question: the backend may echo them, assistant ones included. */
   readonly #askedIds: ReadonlySet<string>;
   readonly #messages = new Map<string, MessageState>();
@@ -22,7 +22,7 @@ export class AnswerReader {
   #heldSurrogate = '';
   #reason: EndReason | null = null;
 
-  constructor(emit: (event: TurnEvent) => void, askedIds: ReadonlySet<string>) {
+  constructor(emit: (event: DecodedEvent) => void, askedIds: ReadonlySet<string>) {
     this.#emit = emit;
     this.#askedIds = askedIds;
   }

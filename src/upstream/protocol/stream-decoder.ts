@@ -1,5 +1,5 @@
 import { ChatError } from '../../errors.ts';
-import type { TurnEvent } from '../../conversation/events.ts';
+import type { DecodedEvent } from '../../conversation/events.ts';
 import type { SseEvent } from '../../sse/event-decoder.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { DeltaDocuments } from './delta-documents.ts';
@@ -21,7 +21,7 @@ export class StreamDecoder {
   #retained = 0;
 
   /** `askedIds`: ids of the messages that were sent, whose echo is not part of the answer. */
-  constructor(emit: (event: TurnEvent) => void, askedIds: ReadonlySet<string>) {
+  constructor(emit: (event: DecodedEvent) => void, askedIds: ReadonlySet<string>) {
     this.#answer = new AnswerReader(emit, askedIds);
   }
 

@@ -1,7 +1,7 @@
 import t from 'tap';
 import fc from 'fast-check';
 import { ChatError } from '../../../src/errors.ts';
-import type { TurnEvent } from '../../../src/conversation/events.ts';
+import type { DecodedEvent } from '../../../src/conversation/events.ts';
 import { DeltaDocuments } from '../../../src/upstream/protocol/delta-documents.ts';
 import { StreamDecoder } from '../../../src/upstream/protocol/stream-decoder.ts';
 import type { WireDelta } from '../../../src/upstream/protocol/wire.ts';
@@ -47,7 +47,7 @@ const finished = (given: Overrides = {}): object =>
   });
 
 interface Reading {
-  events: TurnEvent[];
+  events: DecodedEvent[];
   text: string;
   end: string | null;
   error: ChatError | null;
@@ -55,7 +55,7 @@ interface Reading {
 
 /** Feeds data payloads; the bytes end after the last one. */
 function read(payloads: readonly unknown[], asked: readonly string[] = []): Reading {
-  const events: TurnEvent[] = [];
+  const events: DecodedEvent[] = [];
   const decoder = new StreamDecoder((event) => events.push(event), new Set(asked));
   let error: ChatError | null = null;
   try {
