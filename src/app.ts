@@ -4,7 +4,10 @@ import { createComplete } from './chat/complete.ts';
 import type { ChatPorts } from './chat/ports.ts';
 import type { Config } from './config.ts';
 import { ChatError } from './errors.ts';
+import { createAdmission } from './http/admission.ts';
 import { chatRoute } from './http/chat-route.ts';
+import { filesRoute } from './http/files-route.ts';
+import { imagesRoute } from './http/images-route.ts';
 import { modelsRoutes } from './http/models-routes.ts';
 import { createServer } from './http/server.ts';
 import type { Server } from './http/server.ts';
@@ -17,6 +20,11 @@ import { createProofPool } from './threads/pool.ts';
 import type { ProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
 import { createUpstreamClient } from './upstream/client.ts';
+import { createDownloads } from './upstream/downloads.ts';
+import { createFileLinks } from './upstream/file-links.ts';
+import type { FileLinks } from './upstream/file-links.ts';
+import { createFileStreams } from './upstream/file-streams.ts';
+import type { ClientProfile } from './upstream/headers.ts';
 
 export interface App {
   /** Which binary of uWebSockets.js serves. */
@@ -36,7 +44,14 @@ export function createApp(config: Config, log: Log): App {
     queueTimeoutMs: config.queueTimeoutMs,
     timeoutMs: config.powTimeoutMs,
   });
-  const complete = createComplete(createPorts(config, exits, proofs), {
+  const fileLinks = createFileLinks({ nowMs: Date.now });
+  const files = createFileStreams({
+    exits,
+    profile: profileOf(config),
+    links: fileLinks,
+    idleMs: config.idleTimeoutMs,
+  });
+  const complete = createComplete(createPorts(config, exits, proofs, fileLinks), {
     retryTimes: config.retryTimes,
     deadlines: {
       firstTokenMs: config.firstTokenTimeoutMs,
@@ -47,6 +62,13 @@ export function createApp(config: Config, log: Log): App {
   });
   const onInternalError = (requestId: string, thrown: unknown): void =>
     log.error('unforeseen failure', thrown, { requestId });
+  const { slowClientTimeoutMs, historyDisabled } = config;
+  const address = { publicUrl: config.publicUrl, prefix: config.apiPrefix };
+  const admit = createAdmission({
+    keys: config.authorization,
+    maxBodyBytes: config.maxBodyBytes,
+    maxInflight: config.maxInflight,
+  });
   const server = createServer({
     host: config.host,
     port: config.port,
@@ -54,15 +76,16 @@ export function createApp(config: Config, log: Log): App {
     drainTimeoutMs: config.drainTimeoutMs,
     routes: [
       chatRoute({
+        admit,
         complete,
         loadTokenizer,
-        keys: config.authorization,
-        historyDisabled: config.historyDisabled,
-        maxBodyBytes: config.maxBodyBytes,
-        maxInflight: config.maxInflight,
-        slowClientTimeoutMs: config.slowClientTimeoutMs,
+        historyDisabled,
+        address,
+        slowClientTimeoutMs,
         onInternalError,
       }),
+      imagesRoute({ admit, complete, files, address }),
+      filesRoute({ files, slowClientTimeoutMs }),
       ...modelsRoutes(config.authorization),
     ],
     unreadyReasons: () => [],
@@ -82,8 +105,13 @@ export function createApp(config: Config, log: Log): App {
   };
 }
 
-function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts {
-  const profile = { userAgent: config.userAgent, authKey: config.authKey };
+function profileOf({ userAgent, authKey }: Config): ClientProfile {
+  return { userAgent, authKey };
+}
+
+function createPorts(config: Config, exits: Exits, proofs: ProofPool, fileLinks: FileLinks): ChatPorts {
+  const profile = profileOf(config);
+  const exchange = createExchange(exits);
   const newId = randomUUID;
   const { lease } = createDirectAccounts({
     origins: config.chatgptBaseUrls,
@@ -91,7 +119,7 @@ function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts
     newId,
   });
   const { clear } = createClearance({
-    exchange: createExchange(exits),
+    exchange,
     profile,
     pool: proofs,
     arkoseServices: config.arkoseTokenUrls,
@@ -104,7 +132,7 @@ function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts
   const { converse } = createUpstreamClient({ exits, profile, newId });
   const attach: ChatPorts['attach'] = () =>
     Promise.reject(new ChatError('invalid_attachment', 'Attachments are not supported.'));
-  const link: ChatPorts['link'] = () => Promise.resolve(null);
+  const { link } = createDownloads({ exchange, profile, links: fileLinks });
   return { lease, clear, attach, converse, link };
 }
 

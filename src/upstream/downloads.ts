@@ -41,7 +41,9 @@ function toPath(asset: Asset): string | null {
   const conversation = asset.conversationId === null ? null : encodeURIComponent(asset.conversationId);
   if (asset.kind === 'sandbox') {
     const query = new URLSearchParams({ message_id: asset.messageId, sandbox_path: asset.path });
-    return conversation === null ? null : `/conversation/${conversation}/interpreter/download?${query}`;
+    return conversation === null
+      ? null
+      : `/conversation/${conversation}/interpreter/download?${query.toString()}`;
   }
   const [, scheme, id] = /^(file-service|sediment):\/\/([^/?#]+)/.exec(asset.pointer) ?? [];
   if (scheme === undefined || id === undefined) return null;

@@ -31,7 +31,8 @@ export function toFileHead(status: number, headers: ResponseHeaders, known: Know
       passed[name] = value;
     }
   }
-  return { status, headers: withType(passed, known.mimeType), size: sizeOf(headers), name: known.name };
+  const size = status === 416 ? 0 : sizeOf(headers);
+  return { status, headers: withType(passed, known.mimeType), size, name: known.name };
 }
 
 /** What the backend said when it named the file is better than nothing, or than "some bytes". */

@@ -181,7 +181,7 @@ function readWhole(
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    if (origin === null) return reject(new ChatError('upstream_error', 'The file is no longer there.'));
+    if (origin === null) return reject(gone());
     const body = createBodyCollector(MAX_READ_BYTES);
     const settle = (act: () => void): void => {
       clearTimeout(timer);
@@ -201,11 +201,16 @@ function readWhole(
         if (!body.add(chunk)) fail(tooLarge());
       },
       onEnd: () => settle(() => resolve(body.bytes())),
-      onFailure: (error) => settle(() => reject(error)),
+      // No URL of the client's was wrong.
+      onFailure: (error) => settle(() => reject(error.code === 'unknown_url' ? gone() : error)),
     });
     const timer = setTimeout(() => fail(tooSlow(READ_MS)), READ_MS);
     signal.addEventListener('abort', onAbort, { once: true });
   });
+}
+
+function gone(): ChatError {
+  return new ChatError('upstream_error', 'The backend gave a link to a file that is not there. Try again.');
 }
 
 function lost(): ChatError {
