@@ -3,7 +3,7 @@ import { FILES_PATH } from '../chat/file-ports.ts';
 import type { Session } from '../chat/ports.ts';
 
 /** A file that only its session may fetch. */
-export interface KeptFile {
+interface KeptFile {
   readonly session: Session;
   /** Path and query at the session's origin. */
   readonly path: string;
