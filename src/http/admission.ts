@@ -14,7 +14,7 @@ export interface AdmissionOptions {
   readonly maxInflight: number;
 }
 
-export interface Admitted {
+interface Admitted {
   readonly caller: Caller;
   /** JSON of which nothing is known yet. */
   readonly body: unknown;
