@@ -6,7 +6,10 @@ import { createComplete } from './chat/complete.ts';
 import type { ChatPorts, OwnModels } from './chat/ports.ts';
 import type { Config } from './config.ts';
 import { ChatError } from './errors.ts';
+import { createAdmission } from './http/admission.ts';
 import { chatRoute } from './http/chat-route.ts';
+import { filesRoute } from './http/files-route.ts';
+import { imagesRoute } from './http/images-route.ts';
 import { modelsRoutes } from './http/models-routes.ts';
 import { createServer } from './http/server.ts';
 import type { Server } from './http/server.ts';
@@ -19,6 +22,11 @@ import { createProofPool } from './threads/pool.ts';
 import type { ProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
 import { createUpstreamClient } from './upstream/client.ts';
+import { createDownloads } from './upstream/downloads.ts';
+import { createFileLinks } from './upstream/file-links.ts';
+import type { FileLinks } from './upstream/file-links.ts';
+import { createFileStreams } from './upstream/file-streams.ts';
+import type { ClientProfile } from './upstream/headers.ts';
 import { createModelLists } from './upstream/models.ts';
 
 /** What is under way. All zero when nobody wants anything, however the work before ended. */
@@ -57,7 +65,14 @@ export function createApp(config: Config, log: Log): App {
     queueTimeoutMs: config.queueTimeoutMs,
     timeoutMs: config.powTimeoutMs,
   });
-  const { ports, accounts, models } = createPorts(config, exits, proofs);
+  const fileLinks = createFileLinks({ nowMs: Date.now });
+  const files = createFileStreams({
+    exits,
+    profile: profileOf(config),
+    links: fileLinks,
+    idleMs: config.idleTimeoutMs,
+  });
+  const { ports, accounts, models } = createPorts(config, exits, proofs, fileLinks);
   const complete = createComplete(ports, {
     retryTimes: config.retryTimes,
     deadlines: {
@@ -69,6 +84,13 @@ export function createApp(config: Config, log: Log): App {
   });
   const onInternalError = (requestId: string, thrown: unknown): void =>
     log.error('unforeseen failure', thrown, { requestId });
+  const { slowClientTimeoutMs, historyDisabled } = config;
+  const address = { publicUrl: config.publicUrl, prefix: config.apiPrefix };
+  const admit = createAdmission({
+    keys: config.authorization,
+    maxBodyBytes: config.maxBodyBytes,
+    maxInflight: config.maxInflight,
+  });
   const server = createServer({
     host: config.host,
     port: config.port,
@@ -76,16 +98,17 @@ export function createApp(config: Config, log: Log): App {
     drainTimeoutMs: config.drainTimeoutMs,
     routes: [
       chatRoute({
+        admit,
         complete,
         models,
         loadTokenizer,
-        keys: config.authorization,
-        historyDisabled: config.historyDisabled,
-        maxBodyBytes: config.maxBodyBytes,
-        maxInflight: config.maxInflight,
-        slowClientTimeoutMs: config.slowClientTimeoutMs,
+        historyDisabled,
+        address,
+        slowClientTimeoutMs,
         onInternalError,
       }),
+      imagesRoute({ admit, complete, files, address }),
+      filesRoute({ files, slowClientTimeoutMs }),
       ...modelsRoutes({ keys: config.authorization, models }),
     ],
     unreadyReasons: () => [],
@@ -117,8 +140,12 @@ interface Ports {
   readonly models: OwnModels;
 }
 
-function createPorts(config: Config, exits: Exits, proofs: ProofPool): Ports {
-  const profile = { userAgent: config.userAgent, authKey: config.authKey };
+function profileOf({ userAgent, authKey }: Config): ClientProfile {
+  return { userAgent, authKey };
+}
+
+function createPorts(config: Config, exits: Exits, proofs: ProofPool, fileLinks: FileLinks): Ports {
+  const profile = profileOf(config);
   const newId = randomUUID;
   const exchange = createExchange(exits);
   const origins = config.chatgptBaseUrls;
@@ -146,7 +173,7 @@ function createPorts(config: Config, exits: Exits, proofs: ProofPool): Ports {
   const { converse } = createUpstreamClient({ exits, profile, newId });
   const attach: ChatPorts['attach'] = () =>
     Promise.reject(new ChatError('invalid_attachment', 'Attachments are not supported.'));
-  const link: ChatPorts['link'] = () => Promise.resolve(null);
+  const { link } = createDownloads({ exchange, profile, links: fileLinks });
   return {
     ports: { lease: accounts.lease, clear, attach, converse, link },
     accounts,

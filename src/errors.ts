@@ -57,6 +57,7 @@ export type ErrorCode =
   | 'arkose_required'
   | 'arkose_failed'
   | 'context_length_exceeded'
+  | 'no_image_generated'
   | 'rate_limit_exceeded'
   | 'proxy_overloaded'
   | 'shutting_down'
@@ -87,6 +88,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   arkose_required: denied('operator', false),
   arkose_failed: denied('operator', true),
   context_length_exceeded: request(400),
+  no_image_generated: request(400),
   rate_limit_exceeded: {
     status: 429,
     type: 'rate_limit_error',

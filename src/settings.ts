@@ -51,6 +51,14 @@ export const SETTINGS = {
   host: row('HOST', listenHost, '0.0.0.0', 'address to listen on', '127.0.0.1'),
   port: row('PORT', port, 5005, 'port to listen on', '8080'),
   apiPrefix: row('API_PREFIX', pathPrefix, '', 'every route lives under `/{prefix}`', 'my-secret-path'),
+  publicUrl: row(
+    'PUBLIC_URL',
+    baseUrl,
+    null,
+    'address under which clients reach the proxy, for links to files; `API_PREFIX` is added to it',
+    'https://chat.example.com',
+    { fallbackInWords: "`http://` and the request's `Host`" },
+  ),
   chatgptBaseUrls: row(
     'CHATGPT_BASE_URL',
     listOf(baseUrl),

@@ -25,6 +25,7 @@ t.test('nothing set: the documented defaults, frozen', (t) => {
     host: '0.0.0.0',
     port: 5005,
     apiPrefix: '',
+    publicUrl: null,
     chatgptBaseUrls: ['https://chatgpt.com'],
     authKey: null,
     proxyUrls: [],

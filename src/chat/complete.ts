@@ -101,6 +101,7 @@ async function attempt(
       await pump((reader) => ports.converse(lease.session, ask, clearance, reader), answer, signal, {
         deadlines: policy.deadlines,
         trace,
+        link: (asset, linkSignal) => ports.link(lease.session, asset, linkSignal),
       });
       const continued = answer.goOn();
       if (continued === null) return null;

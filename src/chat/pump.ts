@@ -1,11 +1,12 @@
 import { ChatError, toChatError } from '../errors.ts';
-import type { DecodedEvent, TurnEvent } from '../conversation/events.ts';
+import type { Asset, DecodedEvent, TurnEvent } from '../conversation/events.ts';
 import { EventDecoder } from '../sse/event-decoder.ts';
 import { LineDecoder, SseOverflow } from '../sse/line-decoder.ts';
 import type { StreamDecoder } from '../upstream/protocol/stream-decoder.ts';
 import type { Answer } from './answer.ts';
 import { Deadline, deadlinePassed } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
+import { Links } from './links.ts';
 import type { StreamControl, StreamReader, Trace } from './ports.ts';
 
 const MAX_EVENT_BYTES = 8 * 1024 * 1024;
@@ -20,6 +21,8 @@ const TAIL_MS = 2000;
 const LINGER_MS = 1000;
 
 export interface PumpOptions {
+  /** As the port of this name, for the session that answers. */
+  readonly link: (asset: Asset, signal: AbortSignal) => Promise<string | null>;
   readonly deadlines: Deadlines;
   readonly trace: Trace;
 }
@@ -27,8 +30,8 @@ export interface PumpOptions {
 /**
  * Moves one stream of an answer from upstream's bytes to the sink's events, at the sink's pace.
  *
- *   bytes -> lines -> events -> turn events -> sink
- *   pause/resume  <-  drained  <-------------- write() === false
+ *   bytes -> lines -> events -> decoded events -> links -> sink
+ *   pause/resume  <-  drained  <-- the line is full <----- write() === false
  *
  * Resolves when the stream is complete or the sink has enough; rejects with a ChatError, or with
  * the signal's reason. Upstream's stream is closed then, or about to end by itself after [DONE].
@@ -54,6 +57,7 @@ class Pump implements StreamReader {
   readonly #lines: LineDecoder;
   readonly #events: EventDecoder;
   readonly #decoder: StreamDecoder;
+  readonly #links: Links;
   readonly #firstToken: Deadline;
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
   #settling: Deadline | null = null;
@@ -61,8 +65,12 @@ class Pump implements StreamReader {
   #tail: Deadline | null = null;
   #linger: Deadline | null = null;
   #control: StreamControl | null = null;
+  /** The sink takes nothing until it has drained. */
+  #refused = false;
   #paused = false;
-  #settled = false;
+  /** `closing`: upstream is done with; what waits for a link still has to go out. */
+  #phase: 'streaming' | 'closing' | 'settled' = 'streaming';
+  #failure: ChatError | null = null;
 
   constructor(
     answer: Answer,
@@ -76,13 +84,18 @@ class Pump implements StreamReader {
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#links = new Links({
+      link: options.link,
+      deliver: (event) => this.#write(event),
+      onReady: () => this.#flush(),
+    });
     this.#decoder = answer.decoder;
-    answer.listen((event) => this.#write(withoutLink(event)));
+    answer.listen((event) => this.#take(event));
     this.#events = new EventDecoder((event) => this.#decoder.push(event), MAX_EVENT_BYTES);
     this.#lines = new LineDecoder((line) => this.#events.pushLine(line), MAX_EVENT_BYTES);
     const { firstTokenMs } = options.deadlines;
     this.#firstToken = new Deadline(firstTokenMs, () => {
-      this.#fail(deadlinePassed('FIRST_TOKEN_TIMEOUT_MS', firstTokenMs, 'Upstream sent no text'));
+      this.#conclude(deadlinePassed('FIRST_TOKEN_TIMEOUT_MS', firstTokenMs, 'Upstream sent no text'));
     });
   }
 
@@ -92,15 +105,15 @@ class Pump implements StreamReader {
       return;
     }
     this.#signal.addEventListener('abort', this.#onAbort, { once: true });
-    this.#sink.onDrain(() => this.#resume());
+    this.#sink.onDrain(() => this.#onDrain());
     const control = open(this);
     this.#control = control;
     for (const id of control.askedIds) this.#sink.askedIds.add(id);
-    if (this.#settled) control.abort();
+    if (this.#phase !== 'streaming') control.abort();
   }
 
   onOpen(): void {
-    if (this.#settled) return;
+    if (this.#phase !== 'streaming') return;
     const { trace } = this.#options;
     if (trace.firstTextMs === null) trace.openedMs = Date.now() - trace.startedAt;
     this.#sink.opened();
@@ -108,12 +121,12 @@ class Pump implements StreamReader {
   }
 
   onBytes(chunk: Uint8Array): void {
-    if (this.#settled) return;
+    if (this.#phase !== 'streaming') return;
     this.#idle?.touch();
     try {
       this.#lines.push(chunk);
     } catch (thrown) {
-      this.#fail(toStreamError(thrown));
+      this.#conclude(toStreamError(thrown));
       return;
     }
     this.#afterChunk();
@@ -121,32 +134,36 @@ class Pump implements StreamReader {
 
   onEnd(): void {
     this.#linger?.stop();
-    if (this.#settled) return;
+    if (this.#phase !== 'streaming') return;
     try {
       this.#lines.end();
       this.#events.end();
       this.#decoder.end();
     } catch (thrown) {
-      this.#fail(toStreamError(thrown));
+      this.#conclude(toStreamError(thrown));
       return;
     }
-    this.#succeed();
+    this.#conclude(null);
   }
 
   onFailure(error: ChatError): void {
     this.#linger?.stop();
     if (this.#decoder.complete) this.onEnd();
-    else this.#fail(error);
+    else this.#conclude(error);
   }
 
-  #write(event: TurnEvent): void {
-    if (this.#settled || this.#sink.satisfied) return;
-    if (event.type !== 'turn-start' && this.#idle === null) this.#onFirstSign();
-    if (!this.#sink.write(event)) this.#paused = true;
+  #take(event: DecodedEvent): void {
+    if (this.#phase !== 'streaming' || this.#sink.satisfied) return;
+    if (this.#idle === null && event.type !== 'turn-start') this.#onFirstToken();
+    this.#links.push(event);
   }
 
-  /** Text, or anything else that shows that upstream is at work: thoughts, code, a search. */
-  #onFirstSign(): void {
+  #write(event: TurnEvent): boolean {
+    if (!this.#sink.satisfied && !this.#sink.write(event)) this.#refused = true;
+    return !this.#refused;
+  }
+
+  #onFirstToken(): void {
     const { trace, deadlines } = this.#options;
     this.#firstToken.stop();
     trace.firstTextMs ??= Date.now() - trace.startedAt;
@@ -157,53 +174,80 @@ class Pump implements StreamReader {
   #onIdle(): void {
     if (this.#paused) this.#idle?.touch();
     else
-      this.#fail(
+      this.#conclude(
         deadlinePassed('IDLE_TIMEOUT_MS', this.#options.deadlines.idleMs, 'Upstream sent nothing more'),
       );
   }
 
   #afterChunk(): void {
-    if (this.#decoder.finished || this.#sink.satisfied) {
-      this.#resume();
-      this.#succeed();
-      return;
-    }
+    if (this.#decoder.finished || this.#sink.satisfied) return this.#conclude(null);
     if (this.#decoder.complete) this.#tail ??= new Deadline(TAIL_MS, () => this.onEnd());
-    if (this.#paused) this.#control?.pause();
+    if (!this.#refused && !this.#links.isFull) return;
+    this.#paused = true;
+    this.#control?.pause();
+  }
+
+  #onDrain(): void {
+    this.#refused = false;
+    this.#flush();
+  }
+
+  /** The line may have got shorter: more can leave, or come, or all is said. */
+  #flush(): void {
+    if (this.#phase === 'settled') return;
+    if (!this.#refused) this.#links.flush();
+    if (this.#sink.satisfied) this.#conclude(null);
+    else if (this.#phase === 'closing') this.#settleOnceEmpty();
+    else if (!this.#refused && !this.#links.isFull) this.#resume();
   }
 
   #resume(): void {
-    if (!this.#paused || this.#settled) return;
+    if (!this.#paused) return;
     this.#paused = false;
     this.#idle?.touch();
     this.#control?.resume();
   }
 
-  #succeed(): void {
-    if (this.#settle()) this.#resolve();
+  /** Upstream is done with. Null: it said all that was wanted of it. */
+  #conclude(failure: ChatError | null): void {
+    if (this.#phase === 'streaming') {
+      this.#phase = 'closing';
+      this.#failure = failure;
+      this.#closeUpstream();
+    }
+    this.#settleOnceEmpty();
   }
 
+  #settleOnceEmpty(): void {
+    if (this.#phase === 'settled' || (!this.#links.isEmpty && !this.#sink.satisfied)) return;
+    this.#settle();
+    if (this.#failure === null || this.#sink.satisfied) this.#resolve();
+    else this.#reject(this.#failure);
+  }
+
+  /** Nobody wants the answer any more. */
   #fail(reason: unknown): void {
-    if (this.#settle()) this.#reject(reason);
+    if (this.#phase === 'settled') return;
+    if (this.#phase === 'streaming') this.#closeUpstream();
+    this.#settle();
+    this.#reject(reason);
   }
 
-  #settle(): boolean {
-    if (this.#settled) return false;
-    this.#settled = true;
+  #settle(): void {
+    this.#phase = 'settled';
+    this.#links.cancel();
+    this.#signal.removeEventListener('abort', this.#onAbort);
+  }
+
+  #closeUpstream(): void {
     this.#firstToken.stop();
     this.#settling?.stop();
     this.#idle?.stop();
     this.#tail?.stop();
-    this.#signal.removeEventListener('abort', this.#onAbort);
-    if (this.#decoder.finished) this.#linger = new Deadline(LINGER_MS, () => this.#control?.abort());
-    else this.#control?.abort();
-    return true;
+    if (!this.#decoder.finished) return this.#control?.abort();
+    this.#resume();
+    this.#linger = new Deadline(LINGER_MS, () => this.#control?.abort());
   }
-}
-
-/** Assets stay names here. */
-function withoutLink(event: DecodedEvent): TurnEvent {
-  return event.type === 'image' || event.type === 'file' ? { ...event, link: null } : event;
 }
 
 function toStreamError(thrown: unknown): ChatError {

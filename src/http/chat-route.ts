@@ -1,4 +1,4 @@
-import { ChatError, toChatError } from '../errors.ts';
+import { toChatError } from '../errors.ts';
 import type { CompleteTurn, OwnModels, Trace } from '../chat/ports.ts';
 import type { Caller } from '../conversation/turn.ts';
 import { isFixedName, resolveModel } from '../openai/models.ts';
@@ -7,26 +7,25 @@ import { parseChatRequest } from '../openai/request.ts';
 import type { ChatRequest } from '../openai/request.ts';
 import type { Tokenizer } from '../openai/tokenizer.ts';
 import { countPromptTokens, toUsage } from '../openai/usage.ts';
-import { authenticate } from './auth.ts';
+import type { Admission } from './admission.ts';
 import { ChoiceSink } from './choice-sink.ts';
 import type { AnswerOutput } from './choice-sink.ts';
-import { parseJson } from './json-body.ts';
-import { readBody } from './read-body.ts';
+import { PublicLinks, publicBase } from './public-links.ts';
+import type { PublicAddress } from './public-links.ts';
 import type { Reply } from './reply.ts';
 import type { Route } from './router.ts';
 import { StreamOutput } from './stream-output.ts';
+import { newTrace } from './trace.ts';
 import { WholeOutput } from './whole-output.ts';
 
 export interface ChatRouteOptions {
+  readonly admit: Admission;
   readonly complete: CompleteTurn;
   readonly models: OwnModels;
   loadTokenizer(encoding: Encoding): Promise<Tokenizer>;
-  /** The operator's keys; empty: the door is open. */
-  readonly keys: readonly string[];
   readonly historyDisabled: boolean;
-  readonly maxBodyBytes: number;
-  /** Chats at once; beyond them 503. */
-  readonly maxInflight: number;
+  /** For the links in answers. */
+  readonly address: PublicAddress;
   readonly slowClientTimeoutMs: number;
   /** For what went wrong on our side and is told to the client only as `internal_error`. */
   onInternalError(requestId: string, error: unknown): void;
@@ -34,34 +33,17 @@ export interface ChatRouteOptions {
 
 /** `POST /v1/chat/completions`: who asks, what they ask, the answer. */
 export function chatRoute(options: ChatRouteOptions): Route {
-  let inflight = 0;
   return {
     method: 'POST',
     path: '/v1/chat/completions',
     handler: async (request, reply) => {
-      const caller = authenticate(
-        request.header('authorization'),
-        request.header('chatgpt-account-id'),
-        options.keys,
-      );
-      if (inflight >= options.maxInflight) throw overloaded(options.maxInflight);
-      inflight += 1;
-      reply.onClose(() => (inflight -= 1));
-      const body = await readBody(reply, request, options.maxBodyBytes);
-      const asked = parseChatRequest(parseJson(body), options);
+      const { caller, body } = await options.admit(request, reply);
+      const asked = parseChatRequest(body, options);
       const account = withAccount(caller, asked.accountId);
       const chat = await withOwnModel(asked, account, options.models, reply.signal);
-      await answer(options, chat, account, reply);
+      await answer(options, chat, account, publicBase(request, options.address), reply);
     },
   };
-}
-
-function overloaded(maxInflight: number): ChatError {
-  return new ChatError(
-    'proxy_overloaded',
-    `This proxy already serves ${maxInflight} chats, its limit. Try again in a moment, or ask its operator to raise MAX_INFLIGHT.`,
-    { retryAfterS: 1 },
-  );
 }
 
 /** The body's account id overrides the header's. */
@@ -87,6 +69,7 @@ async function answer(
   options: ChatRouteOptions,
   chat: ChatRequest,
   caller: Caller,
+  base: string,
   reply: Reply,
 ): Promise<void> {
   const counts = !chat.stream || chat.includeUsage || chat.maxTokens !== null;
@@ -106,7 +89,7 @@ async function answer(
         ? 0
         : countPromptTokens(chat.turn.messages, tokenizer, breathing(turns.signal)),
       ...sinks.map((sink, at) =>
-        options.complete(chat.turn, caller, sink, turns.signal, traces[at] as Trace),
+        options.complete(chat.turn, caller, new PublicLinks(sink, base), turns.signal, traces[at] as Trace),
       ),
     ]);
     output.finish(toUsage(promptTokens, sum(sinks, 'contentTokens'), sum(sinks, 'reasoningTokens')));
@@ -133,17 +116,6 @@ function breathing(signal: AbortSignal): () => Promise<void> {
     new Promise((resolve, reject) =>
       setImmediate(() => (signal.aborted ? reject(signal.reason as Error) : resolve())),
     );
-}
-
-function newTrace(): Trace {
-  return {
-    startedAt: Date.now(),
-    attempts: 0,
-    leasedMs: null,
-    clearedMs: null,
-    openedMs: null,
-    firstTextMs: null,
-  };
 }
 
 function createOutput(options: ChatRouteOptions, chat: ChatRequest, reply: Reply): AnswerOutput {

@@ -4,6 +4,7 @@ import { toErrorBody } from '../openai/error-body.ts';
 import { CORS_HEADERS } from './cors.ts';
 import { errorHeaders } from './headers.ts';
 import type { HeaderList } from './headers.ts';
+import { SizedBody } from './sized-body.ts';
 import { statusLine } from './status-line.ts';
 import type { HttpResponse } from './uws.ts';
 
@@ -45,7 +46,7 @@ const QUIET_MS = 200;
  * aborted: here every method is harmless then. Create it before the first await of the native handler.
  *
  *     open --> sending   --> closed     complete answers
- *          \-> streaming --> closed     chunked answers
+ *          \-> streaming --> closed     answers that come in pieces
  */
 export class Reply {
   status: number | null = null;
@@ -66,8 +67,10 @@ export class Reply {
   #bodyRefused = false;
   #onSwallowed: (() => void) | null = null;
 
+  #sized: SizedBody | null = null;
+
   /** The operands of `#writeCorked`, which is made once so that a write makes no closure. */
-  #chunk = '';
+  #chunk: string | Uint8Array = '';
   #taken = true;
   readonly #writeCorked = (): void => {
     this.#taken = this.#res.write(this.#chunk);
@@ -146,7 +149,7 @@ export class Reply {
   }
 
   /** The head of a chunked answer and its first chunk, in one packet. */
-  startStream(status: number, headers: HeaderList, first: string): void {
+  startStream(status: number, headers: HeaderList, first: string | Uint8Array): void {
     if (this.#state !== 'open') return;
     this.#state = 'streaming';
     this.status = status;
@@ -158,7 +161,7 @@ export class Reply {
   }
 
   /** False: the chunk is taken, but lies in memory; write no more until `onWritable`. `chunk` is not empty. */
-  writeChunk(chunk: string): boolean {
+  writeChunk(chunk: string | Uint8Array): boolean {
     if (this.#state !== 'streaming') return true;
     this.#chunk = chunk;
     this.#res.cork(this.#writeCorked);
@@ -173,6 +176,33 @@ export class Reply {
       this.#guard(listener);
       return true;
     });
+  }
+
+  /**
+   * The head of an answer of `size` bytes and the first of them; it ends by itself with the last. False:
+   * as `writeSized`; `onTaken` is called each time when writing may go on.
+   */
+  startSized(
+    status: number,
+    headers: HeaderList,
+    size: number,
+    first: Uint8Array,
+    onTaken: () => void,
+  ): boolean {
+    if (this.#state !== 'open') return true;
+    this.#state = 'streaming';
+    this.status = status;
+    return this.#openSized(headers, size, first, onTaken);
+  }
+
+  /** False: a part of the chunk is kept here until the socket has room; write no more until then. */
+  writeSized(chunk: Uint8Array): boolean {
+    const body = this.#sized;
+    if (this.#state !== 'streaming' || body === null) return true;
+    this.#res.cork(() => (this.#taken = body.write(chunk)));
+    const taken = this.#taken;
+    this.#afterSized(body);
+    return taken;
   }
 
   /** Tells the native server, which gives a stalled socket 10 s, that waiting is fine. */
@@ -241,20 +271,31 @@ export class Reply {
   /** Holds the body here until the socket has taken it all; a client that leaves before is seen as gone. */
   #sendAsTaken(body: Uint8Array, headers: HeaderList): void {
     this.#state = 'sending';
-    let start = 0;
-    const sendFrom = (offset: number): boolean => {
-      const [taken, complete] = this.#res.tryEnd(body.subarray(offset), body.byteLength);
-      if (complete) {
-        this.bytesOut = body.byteLength;
-        this.#finish(this.outcome);
-      }
-      return taken;
-    };
+    this.#openSized(headers, body.byteLength, body, () => {});
+  }
+
+  #openSized(headers: HeaderList, size: number, first: Uint8Array, onTaken: () => void): boolean {
+    let taken = true;
     this.#res.cork(() => {
       this.#writeHead(this.status ?? 200, headers);
-      start = this.#res.getWriteOffset();
-      if (!sendFrom(0) && !this.closed) this.#res.onWritable((offset) => sendFrom(offset - start));
+      const body = new SizedBody(this.#res, size);
+      this.#sized = body;
+      taken = body.write(first);
+      this.#afterSized(body);
+      if (this.closed) return;
+      this.#res.onWritable((offset) => {
+        const emptied = body.retry(offset);
+        this.#afterSized(body);
+        if (emptied && !this.closed) this.#guard(onTaken);
+        return emptied;
+      });
     });
+    return taken;
+  }
+
+  #afterSized(body: SizedBody): void {
+    this.bytesOut = body.taken;
+    if (body.complete) this.#finish(this.outcome);
   }
 
   /** Answers when the rest of the refused body has been swallowed, then closes the connection. */

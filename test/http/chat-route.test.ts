@@ -2,6 +2,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import type { CompleteTurn } from '../../src/chat/ports.ts';
 import type { TurnEvent } from '../../src/conversation/events.ts';
+import { createAdmission } from '../../src/http/admission.ts';
 import { chatRoute } from '../../src/http/chat-route.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
 import { serve } from './serve.ts';
@@ -32,10 +33,9 @@ async function edge(t: Test, historyDisabled: boolean): Promise<(body: object) =
     complete,
     loadTokenizer,
     models: () => Promise.resolve(null),
-    keys: [],
+    admit: createAdmission({ keys: [], maxBodyBytes: 1000, maxInflight: 10 }),
+    address: { publicUrl: null, prefix: '' },
     historyDisabled,
-    maxBodyBytes: 1000,
-    maxInflight: 10,
     slowClientTimeoutMs: 1000,
     onInternalError: (_id, error) => t.fail(String(error)),
   });

@@ -1,0 +1,119 @@
+import type { Asset, DecodedEvent, FileEvent, ImageEvent, TurnEvent } from '../conversation/events.ts';
+import { Deadline } from './deadline.ts';
+
+/** How long the answer waits for one link; after that the client is told that there is none. */
+const LINK_MS = 15_000;
+
+/** What may wait behind a link before upstream is paused. */
+const MAX_WAITING_EVENTS = 256;
+const MAX_WAITING_CHARS = 64 * 1024;
+const MAX_WAITING_LINKS = 16;
+
+export interface LinksOptions {
+  /** As the port `link`, for one session. */
+  readonly link: (asset: Asset, signal: AbortSignal) => Promise<string | null>;
+  /** Takes the next event; false: `flush` shall stop here. */
+  readonly deliver: (event: TurnEvent) => boolean;
+  /** A link came, or never will: `flush` may get further. */
+  readonly onReady: () => void;
+  readonly linkMs?: number;
+}
+
+/** An event in line. A link that is still to come stands as null. */
+interface Waiting {
+  event: TurnEvent;
+  isReady: boolean;
+  /** Ends the wait for its link. */
+  readonly cancel: () => void;
+}
+
+/**
+ * Gives images and files their links on the way from the decoder to the sink. Links are fetched
+ * side by side, events leave in the order in which they came:
+ *
+ *   text  image(?)  text  file(?)  turn-end     the line, while `?` is on its way
+ *   ^ left already   ^ waits, as all behind it
+ *
+ * While nothing waits, events pass straight through.
+ */
+export class Links {
+  readonly #options: LinksOptions;
+  readonly #line: Waiting[] = [];
+  #chars = 0;
+  #unresolved = 0;
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+  }
+
+  get isEmpty(): boolean {
+    return this.#line.length === 0;
+  }
+
+  /** Upstream should wait: what it sends could not leave yet. */
+  get isFull(): boolean {
+    return (
+      this.#line.length >= MAX_WAITING_EVENTS ||
+      this.#chars >= MAX_WAITING_CHARS ||
+      this.#unresolved >= MAX_WAITING_LINKS
+    );
+  }
+
+  push(event: DecodedEvent): void {
+    if (event.type === 'image' || event.type === 'file') this.#line.push(this.#resolve(event));
+    else if (this.#line.length === 0) this.#options.deliver(event);
+    else {
+      this.#line.push({ event, isReady: true, cancel: () => {} });
+      this.#chars += charsOf(event);
+    }
+  }
+
+  /** Delivers from the head of the line, up to a link still to come or until `deliver` says no. */
+  flush(): void {
+    for (let head = this.#line[0]; head?.isReady === true; head = this.#line[0]) {
+      this.#line.shift();
+      this.#chars -= charsOf(head.event);
+      if (!this.#options.deliver(head.event)) return;
+    }
+  }
+
+  /** Drops the line and ends every fetch. Idempotent. */
+  cancel(): void {
+    for (const { cancel } of this.#line.splice(0)) cancel();
+    this.#chars = 0;
+  }
+
+  #resolve(asked: ImageEvent<Asset> | FileEvent<Asset>): Waiting {
+    const fetching = new AbortController();
+    const settle = (link: string | null): boolean => {
+      if (waiting.isReady) return false;
+      deadline.stop();
+      this.#unresolved -= 1;
+      waiting.event = { ...asked, link };
+      waiting.isReady = true;
+      return true;
+    };
+    const onLink = (link: string | null): void => {
+      if (settle(link)) this.#options.onReady();
+    };
+    const waiting: Waiting = {
+      event: { ...asked, link: null },
+      isReady: false,
+      cancel() {
+        settle(null);
+        fetching.abort();
+      },
+    };
+    const deadline = new Deadline(this.#options.linkMs ?? LINK_MS, () => {
+      onLink(null);
+      fetching.abort();
+    });
+    this.#unresolved += 1;
+    this.#options.link(asked.link, fetching.signal).then(onLink, () => onLink(null));
+    return waiting;
+  }
+}
+
+function charsOf(event: TurnEvent): number {
+  return 'text' in event ? event.text.length : 0;
+}
