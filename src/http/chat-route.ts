@@ -23,6 +23,7 @@ export interface ChatRouteOptions {
   /** The operator's keys; empty: the door is open. */
   readonly keys: readonly string[];
   readonly historyDisabled: boolean;
+  readonly uploadByUrl: boolean;
   readonly maxBodyBytes: number;
   /** Chats at once; beyond them 503. */
   readonly maxInflight: number;
