@@ -1,4 +1,5 @@
 import type { Session } from '../chat/ports.ts';
+import { orAborted } from '../or-aborted.ts';
 import type { Exchange } from '../outbound/exchange.ts';
 import { pageHeaders } from './headers.ts';
 import type { ClientProfile } from './headers.ts';
@@ -88,14 +89,6 @@ export function createLanding(options: LandingOptions): Landing {
       }
     }
   };
-}
-
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 const SCRIPT_SOURCE = /<script\b[^>]*?\ssrc\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))/gi;
