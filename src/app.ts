@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import { createDirectAccounts } from './accounts/direct.ts';
 import { createComplete } from './chat/complete.ts';
 import type { ChatPorts } from './chat/ports.ts';
 import type { Config } from './config.ts';
-import { ChatError } from './errors.ts';
 import { chatRoute } from './http/chat-route.ts';
 import { modelsRoutes } from './http/models-routes.ts';
 import { createServer } from './http/server.ts';
@@ -12,11 +12,15 @@ import type { Log } from './log.ts';
 import { createExchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
 import type { Exits } from './outbound/exits.ts';
+import { createFetchFile } from './outbound/fetch-file.ts';
 import { createClearance } from './sentinel/clearance.ts';
 import { createProofPool } from './threads/pool.ts';
 import type { ProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
 import { createUpstreamClient } from './upstream/client.ts';
+import { createFileSource } from './upstream/file-source.ts';
+import type { OpenAttachment } from './upstream/file-source.ts';
+import { createFiles } from './upstream/files.ts';
 
 export interface App {
   /** Which binary of uWebSockets.js serves. */
@@ -27,8 +31,14 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** What no setting may change. */
+export interface AppSeams {
+  /** The addresses to which users' URLs may lead; not given: the public internet. For tests on loopback. */
+  readonly allowAddress?: (address: string) => boolean;
+}
+
 /** Joins the rooms: settings to adapters, adapters to the spine, the spine to the edge. */
-export function createApp(config: Config, log: Log): App {
+export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   const exits = createExits({ proxies: config.proxyUrls, connectTimeoutMs: config.connectTimeoutMs });
   const proofs = createProofPool({
     threads: config.powThreads,
@@ -36,7 +46,7 @@ export function createApp(config: Config, log: Log): App {
     queueTimeoutMs: config.queueTimeoutMs,
     timeoutMs: config.powTimeoutMs,
   });
-  const complete = createComplete(createPorts(config, exits, proofs), {
+  const complete = createComplete(createPorts(config, seams, exits, proofs), {
     retryTimes: config.retryTimes,
     deadlines: {
       firstTokenMs: config.firstTokenTimeoutMs,
@@ -58,6 +68,7 @@ export function createApp(config: Config, log: Log): App {
         loadTokenizer,
         keys: config.authorization,
         historyDisabled: config.historyDisabled,
+        uploadByUrl: config.uploadByUrl,
         maxBodyBytes: config.maxBodyBytes,
         maxInflight: config.maxInflight,
         slowClientTimeoutMs: config.slowClientTimeoutMs,
@@ -82,7 +93,7 @@ export function createApp(config: Config, log: Log): App {
   };
 }
 
-function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts {
+function createPorts(config: Config, seams: AppSeams, exits: Exits, proofs: ProofPool): ChatPorts {
   const profile = { userAgent: config.userAgent, authKey: config.authKey };
   const newId = randomUUID;
   const { lease } = createDirectAccounts({
@@ -90,8 +101,9 @@ function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts
     pickExit: () => exits.pick(),
     newId,
   });
+  const exchange = createExchange(exits);
   const { clear } = createClearance({
-    exchange: createExchange(exits),
+    exchange,
     profile,
     pool: proofs,
     arkoseServices: config.arkoseTokenUrls,
@@ -102,10 +114,15 @@ function createPorts(config: Config, exits: Exits, proofs: ProofPool): ChatPorts
     newId,
   });
   const { converse } = createUpstreamClient({ exits, profile, newId });
-  const attach: ChatPorts['attach'] = () =>
-    Promise.reject(new ChatError('invalid_attachment', 'Attachments are not supported.'));
+  const { attach } = createFiles({ exchange, openFile: createOpenFile(config, seams), profile, newId });
   const link: ChatPorts['link'] = () => Promise.resolve(null);
   return { lease, clear, attach, converse, link };
+}
+
+function createOpenFile(config: Config, { allowAddress }: AppSeams): OpenAttachment {
+  const { exportProxyUrl: proxyUrl, maxFileBytes: maxBytes, userAgent, connectTimeoutMs } = config;
+  const fetchFile = createFetchFile({ proxyUrl, userAgent, maxBytes, connectTimeoutMs, allowAddress });
+  return createFileSource({ fetchFile, maxBytes, spoolDirectory: tmpdir() });
 }
 
 async function closeAll(server: Server, proofs: ProofPool, exits: Exits): Promise<void> {

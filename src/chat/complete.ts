@@ -1,11 +1,13 @@
 import { toChatError } from '../errors.ts';
+import { together } from '../together.ts';
 import type { ChatError } from '../errors.ts';
-import type { Caller, Turn } from '../conversation/turn.ts';
+import type { Ask, Caller, Turn } from '../conversation/turn.ts';
 import { Deadline, deadlinePassed, pause } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
-import type { Ask, ChatPorts, CompleteTurn, Trace, TurnSink } from './ports.ts';
+import type { ChatPorts, CompleteTurn, Trace, TurnSink } from './ports.ts';
 import { pump } from './pump.ts';
 import { retryDelayMs } from './retry.ts';
+import { uploadAll } from './upload-all.ts';
 
 export interface CompletePolicy {
   /** Further attempts before the first byte. */
@@ -21,7 +23,7 @@ interface FailedAttempt {
 }
 
 /**
- * One chat turn, top to bottom. An attempt leases an identity, clears upstream's challenges, asks,
+ * One chat turn, top to bottom. An attempt leases an identity, clears upstream's challenges while the question's files go up, asks,
  * and pumps the answer into the sink; what it took is given back however it ends. As long as the
  * client has received nothing, a failure that another attempt may cure is tried again.
  *
@@ -86,8 +88,11 @@ async function attempt(
   trace.leasedMs = Date.now() - trace.startedAt;
   let failure: ChatError | null = null;
   try {
-    const ask: Ask = { turn, uploads: new Map(), continued: null };
-    const clearance = await ports.clear(lease.session, signal);
+    const [clearance, uploads] = await together(signal, (either) => [
+      ports.clear(lease.session, either),
+      uploadAll(ports, lease.session, turn, either),
+    ]);
+    const ask: Ask = { turn, uploads, continued: null };
     trace.clearedMs = Date.now() - trace.startedAt;
     await pump((reader) => ports.converse(lease.session, ask, clearance, reader), sink, signal, {
       deadlines: policy.deadlines,
