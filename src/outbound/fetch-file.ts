@@ -55,6 +55,8 @@ interface Fetch {
 
 const TIMEOUT_MS = 60_000;
 const MAX_REDIRECTS = 5;
+/** What may be sent on in a header of ours. */
+const MEDIA_TYPE = /^[\w.+-]{1,100}\/[\w.+-]{1,100}$/;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /**
@@ -151,5 +153,6 @@ function describe(
   const length = headerText(headers, 'content-length');
   const sizeBytes = /^\d+$/.test(length) ? Number(length) : null;
   if (sizeBytes !== null && sizeBytes > maxBytes) throw fileTooLarge(param, maxBytes);
-  return { mimeType: mediaType(headers) || null, sizeBytes };
+  const mimeType = mediaType(headers);
+  return { mimeType: MEDIA_TYPE.test(mimeType) ? mimeType : null, sizeBytes };
 }

@@ -145,6 +145,10 @@ t.test('a file arrives with its type and length', async (t) => {
     mimeType: 'text/plain',
     text: 'file',
   });
+  const strange = await serve(t, (_request, response) =>
+    response.writeHead(200, { 'content-type': 'im\u00e9age/png x' }).end('x'),
+  );
+  t.match(await outcome(fetcher(), `http://127.0.0.1:${strange.port}/`), { mimeType: null, text: 'x' });
   t.match(seen, { host: `127.0.0.1:${port}`, 'accept-encoding': 'identity', 'user-agent': 'a-browser' });
   t.notOk('authorization' in seen || 'cookie' in seen);
 });

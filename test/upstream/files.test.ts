@@ -456,6 +456,17 @@ t.test('a large file passes through at the pace of the store', async (t) => {
   t.ok(await until(() => files.sockets.size === 0), 'nothing stays open towards the server of the file');
 });
 
+t.test('a store that refuses before it has everything ends the transfer', async (t) => {
+  const files = await largeFile(t, 20 * MIB, true);
+  const { gateway } = await backend(t, {
+    put: (_request, response) => response.writeHead(403, { connection: 'close' }).end('expired'),
+  });
+  // Which of the two it is depends on whether the answer or the end of the connection is seen first.
+  const failed = await failureOf(attach(t, gateway.origin, fileAt(files.origin)));
+  t.match(failed, { code: /^upstream_(error|unreachable|protocol_error)$/, retryable: true });
+  t.ok(await until(() => files.sockets.size === 0));
+});
+
 t.test('a large file of unknown length waits on disk, and leaves nothing behind', async (t) => {
   const total = 5 * MIB + 17;
   const spoolDirectory = await mkdtemp(join(tmpdir(), 'spool-test-'));
