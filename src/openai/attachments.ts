@@ -27,11 +27,15 @@ export function parseFilePart(part: Fields, param: string): Attachment {
   return { ...parseSource(data, at, true), name, lowDetail: false, param: at };
 }
 
-/** URLs at the start of a text, with blanks between them, and the text that remains. */
-export function peelUrls(text: string, param: string): { attachments: readonly Attachment[]; text: string } {
+/** Up to `most` URLs at the start of a text, with blanks between them, and the text that remains. */
+export function peelUrls(
+  text: string,
+  param: string,
+  most: number,
+): { attachments: readonly Attachment[]; text: string } {
   const attachments: Attachment[] = [];
   let rest = text;
-  for (let url = firstUrl(rest); url !== null; url = firstUrl(rest)) {
+  for (let url = firstUrl(rest); url !== null && attachments.length < most; url = firstUrl(rest)) {
     attachments.push(toAttachment(url, param));
     rest = rest.slice(url.length).trimStart();
   }

@@ -13,7 +13,7 @@ const ROLES: ReadonlyMap<unknown, Role> = new Map<unknown, Role>([
   ['function', 'tool'],
 ]);
 
-/** Per request: each is a file to move, and upstream takes no more with one message. */
+/** Per request: each is a file to move, and takes upstream three calls or more. */
 const MAX_ATTACHMENTS = 20;
 
 export interface MessageRules {
@@ -64,7 +64,7 @@ function parseMessage(value: unknown, rules: MessageRules, param: string): TurnM
 }
 
 function parseLeadingUrls(content: string, param: string): readonly MessagePart[] {
-  const { attachments, text } = peelUrls(content, param);
+  const { attachments, text } = peelUrls(content, param, MAX_ATTACHMENTS + 1);
   const files = attachments.map((attachment): MessagePart => ({ type: 'attachment', attachment }));
   return text === '' && files.length > 0 ? files : [{ type: 'text', text }, ...files];
 }

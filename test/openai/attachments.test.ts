@@ -249,9 +249,11 @@ t.test('UPLOAD_BY_URL: URLs at the start of a text are peeled off', (t) => {
   }
   t.strictSame(shapeOf('https://a.test/', 'system'), ['text https://a.test/'], 'only users have attachments');
   t.strictSame(partsOf('https://a.test/'), [{ type: 'text', text: 'https://a.test/' }], 'off by default');
+  const many = 'https://a.test/ '.repeat(100_000);
+  t.throws(() => partsOf(many, rules), { code: 'invalid_value', param: 'messages' });
   fc.assert(
     fc.property(fc.array(fc.webUrl()), fc.string(), (urls, rest) => {
-      const peeled = peelUrls([...urls, `x${rest}`].join(' '), 'p');
+      const peeled = peelUrls([...urls, `x${rest}`].join(' '), 'p', 99);
       return peeled.text === `x${rest}` && peeled.attachments.length === urls.length;
     }),
   );
