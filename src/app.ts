@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import { Affinity } from './accounts/affinity.ts';
 import { createDirectAccounts } from './accounts/direct.ts';
 import type { DirectAccounts } from './accounts/direct.ts';
 import { createComplete } from './chat/complete.ts';
 import type { ChatPorts, OwnModels } from './chat/ports.ts';
 import type { Config } from './config.ts';
-import { ChatError } from './errors.ts';
 import { createAdmission } from './http/admission.ts';
 import { chatRoute } from './http/chat-route.ts';
 import { filesRoute } from './http/files-route.ts';
@@ -17,6 +17,7 @@ import type { Log } from './log.ts';
 import { createExchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
 import type { Exits } from './outbound/exits.ts';
+import { createFetchFile } from './outbound/fetch-file.ts';
 import { createClearance } from './sentinel/clearance.ts';
 import { createProofPool } from './threads/pool.ts';
 import type { ProofPool } from './threads/pool.ts';
@@ -25,6 +26,9 @@ import { createUpstreamClient } from './upstream/client.ts';
 import { createDownloads } from './upstream/downloads.ts';
 import { createFileLinks } from './upstream/file-links.ts';
 import type { FileLinks } from './upstream/file-links.ts';
+import { createFileSource } from './upstream/file-source.ts';
+import type { OpenAttachment } from './upstream/file-source.ts';
+import { createFiles } from './upstream/files.ts';
 import { createFileStreams } from './upstream/file-streams.ts';
 import type { ClientProfile } from './upstream/headers.ts';
 import { createModelLists } from './upstream/models.ts';
@@ -52,12 +56,18 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** What no setting may change. */
+export interface AppSeams {
+  /** The addresses to which users' URLs may lead; not given: the public internet. For tests on loopback. */
+  readonly allowAddress?: (address: string) => boolean;
+}
+
 /** Some 50 MB when full; a conversation that nobody continued for a day is unlikely to be. */
 const MAX_CONVERSATIONS = 100_000;
 const CONVERSATION_IDLE_MS = 24 * 3_600_000;
 
 /** Joins the rooms: settings to adapters, adapters to the spine, the spine to the edge. */
-export function createApp(config: Config, log: Log): App {
+export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   const exits = createExits({ proxies: config.proxyUrls, connectTimeoutMs: config.connectTimeoutMs });
   const proofs = createProofPool({
     threads: config.powThreads,
@@ -72,7 +82,7 @@ export function createApp(config: Config, log: Log): App {
     links: fileLinks,
     idleMs: config.idleTimeoutMs,
   });
-  const { ports, accounts, models } = createPorts(config, exits, proofs, fileLinks);
+  const { ports, accounts, models } = createPorts(config, seams, exits, proofs, fileLinks);
   const complete = createComplete(ports, {
     retryTimes: config.retryTimes,
     deadlines: {
@@ -102,6 +112,7 @@ export function createApp(config: Config, log: Log): App {
         complete,
         models,
         loadTokenizer,
+        uploadByUrl: config.uploadByUrl,
         historyDisabled,
         address,
         slowClientTimeoutMs,
@@ -144,7 +155,13 @@ function profileOf({ userAgent, authKey }: Config): ClientProfile {
   return { userAgent, authKey };
 }
 
-function createPorts(config: Config, exits: Exits, proofs: ProofPool, fileLinks: FileLinks): Ports {
+function createPorts(
+  config: Config,
+  seams: AppSeams,
+  exits: Exits,
+  proofs: ProofPool,
+  fileLinks: FileLinks,
+): Ports {
   const profile = profileOf(config);
   const newId = randomUUID;
   const exchange = createExchange(exits);
@@ -171,8 +188,7 @@ function createPorts(config: Config, exits: Exits, proofs: ProofPool, fileLinks:
     newId,
   });
   const { converse } = createUpstreamClient({ exits, profile, newId });
-  const attach: ChatPorts['attach'] = () =>
-    Promise.reject(new ChatError('invalid_attachment', 'Attachments are not supported.'));
+  const { attach } = createFiles({ exchange, openFile: createOpenFile(config, seams), profile, newId });
   const { link } = createDownloads({ exchange, profile, links: fileLinks });
   return {
     ports: { lease: accounts.lease, clear, attach, converse, link },
@@ -189,6 +205,12 @@ function countInflight(server: Server, accounts: DirectAccounts, exits: Exits, p
     proofsRunning: proofs.running,
     upstreamCalls: exits.inFlight,
   };
+}
+
+function createOpenFile(config: Config, { allowAddress }: AppSeams): OpenAttachment {
+  const { exportProxyUrl: proxyUrl, maxFileBytes: maxBytes, userAgent, connectTimeoutMs } = config;
+  const fetchFile = createFetchFile({ proxyUrl, userAgent, maxBytes, connectTimeoutMs, allowAddress });
+  return createFileSource({ fetchFile, maxBytes, spoolDirectory: tmpdir() });
 }
 
 async function closeAll(server: Server, proofs: ProofPool, exits: Exits): Promise<void> {

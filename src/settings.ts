@@ -84,6 +84,14 @@ export const SETTINGS = {
     'http://user:password@10.0.0.3:3128,socks5h://10.0.0.4:1080',
     { secret: true },
   ),
+  exportProxyUrl: row(
+    'EXPORT_PROXY_URL',
+    proxyUrl,
+    null,
+    "proxy for fetching the images and files that users name by URL, so that this machine's address does not show",
+    'socks5h://user:password@10.0.0.5:1080',
+    { secret: true },
+  ),
   historyDisabled: row(
     'HISTORY_DISABLED',
     flag,
@@ -138,6 +146,13 @@ export const SETTINGS = {
     'sk-first,sk-second',
     { secret: true },
   ),
+  uploadByUrl: row(
+    'UPLOAD_BY_URL',
+    flag,
+    false,
+    "URLs at the start of a user's message become attachments",
+    'true',
+  ),
   userAgent: row(
     'USER_AGENT',
     userAgent,
@@ -162,6 +177,14 @@ export const SETTINGS = {
     'largest request body, `32mb` and `100kb` forms accepted; beyond: 413',
     '32mb',
     { fallbackInWords: '32 MiB' },
+  ),
+  maxFileBytes: row(
+    'MAX_FILE_BYTES',
+    byteCount(10 * 1024 * MIB),
+    100 * MIB,
+    'largest file of a user, by URL or in the request; beyond: 413',
+    '100mb',
+    { fallbackInWords: '100 MiB' },
   ),
   connectTimeoutMs: row(
     'CONNECT_TIMEOUT_MS',

@@ -29,6 +29,7 @@ t.test('nothing set: the documented defaults, frozen', (t) => {
     chatgptBaseUrls: ['https://chatgpt.com'],
     authKey: null,
     proxyUrls: [],
+    exportProxyUrl: null,
     historyDisabled: true,
     arkoseTokenUrls: [],
     powDifficulty: '000032',
@@ -37,11 +38,13 @@ t.test('nothing set: the documented defaults, frozen', (t) => {
     checkModel: false,
     conversationOnly: false,
     authorization: [],
+    uploadByUrl: false,
     userAgent: /^Mozilla\/5\.0 .*Chrome/,
     maxInflight: 10_000,
     maxQueue: 10_000,
     queueTimeoutMs: 30_000,
     maxBodyBytes: 32 * 1024 * 1024,
+    maxFileBytes: 100 * 1024 * 1024,
     connectTimeoutMs: 10_000,
     firstTokenTimeoutMs: 60_000,
     idleTimeoutMs: 60_000,
@@ -82,6 +85,11 @@ t.test('values in the forms that people write', (t) => {
     [
       { PROXY_URL: 'http://u:p%40ss@a.test:3128/,socks5h://b.test:1080' },
       { proxyUrls: ['http://u:p%40ss@a.test:3128', 'socks5h://b.test:1080'] },
+    ],
+    [{ EXPORT_PROXY_URL: 'socks5h://b.test/' }, { exportProxyUrl: 'socks5h://b.test' }],
+    [
+      { MAX_FILE_BYTES: '1.5 MB', UPLOAD_BY_URL: 'on' },
+      { maxFileBytes: 1.5 * 1024 * 1024, uploadByUrl: true },
     ],
     [{ ARKOSE_TOKEN_URL: 'http://arkose:5006/token' }, { arkoseTokenUrls: ['http://arkose:5006/token'] }],
     [{ ARK0SE_TOKEN_URL: 'http://a.test/' }, { arkoseTokenUrls: ['http://a.test'] }],
@@ -186,7 +194,6 @@ t.test('what is not a setting in force is ignored', (t) => {
   const env = {
     ENABLE_GATEWAY: 'maybe',
     ADMIN_KEY: 'x',
-    EXPORT_PROXY_URL: '?',
     PATH: '/bin',
     __proto__: 'x',
   };
@@ -203,7 +210,14 @@ t.test('no bad value of a secret is ever shown', (t) => {
     `ftp://${canary}@h`,
     `,,${canary} \u0000,`,
   ];
-  for (const name of ['AUTH_KEY', 'PROXY_URL', 'AUTHORIZATION', 'ARKOSE_TOKEN_URL', 'CHATGPT_BASE_URL']) {
+  for (const name of [
+    'AUTH_KEY',
+    'PROXY_URL',
+    'EXPORT_PROXY_URL',
+    'AUTHORIZATION',
+    'ARKOSE_TOKEN_URL',
+    'CHATGPT_BASE_URL',
+  ]) {
     for (const value of [...spoilers, `https://u:${canary}@h`]) {
       t.notMatch(problemsOf({ [name]: value }).join('\n'), canary, `${name}=${JSON.stringify(value)}`);
     }

@@ -1,12 +1,14 @@
 import { toChatError } from '../errors.ts';
+import { together } from '../together.ts';
 import type { ChatError } from '../errors.ts';
-import type { Caller, Turn } from '../conversation/turn.ts';
+import type { Ask, Caller, Turn } from '../conversation/turn.ts';
 import { Answer } from './answer.ts';
 import { Deadline, deadlinePassed, pause } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
-import type { Ask, ChatPorts, CompleteTurn, Trace, TurnSink } from './ports.ts';
+import type { ChatPorts, CompleteTurn, Trace, TurnSink } from './ports.ts';
 import { pump } from './pump.ts';
 import { retryDelayMs } from './retry.ts';
+import { uploadAll } from './upload-all.ts';
 
 export interface CompletePolicy {
   /** Further attempts before the first byte. */
@@ -22,10 +24,10 @@ interface FailedAttempt {
 }
 
 /**
- * One chat turn, top to bottom. An attempt leases an identity, clears upstream's challenges, asks,
- * and pumps the answer into the sink, asking on where upstream cut it; what it took is given back
- * however it ends. As long as the client has received nothing, a failure that another attempt may
- * cure is tried again.
+ * One chat turn, top to bottom. An attempt leases an identity, clears upstream's challenges while the
+ * question's files go up, asks, and pumps the answer into the sink, asking on where upstream cut it;
+ * what it took is given back however it ends. As long as the client has received nothing, a failure
+ * that another attempt may cure is tried again.
  *
  * Rejects with the ChatError of the last attempt, or with the signal's reason.
  */
@@ -92,12 +94,16 @@ async function attempt(
     if (isKept) lease.keep(conversationId, messageId);
   });
   const parentMessageId = turn.parentMessageId ?? lease.lastMessageId;
-  let ask: Ask = { turn: { ...turn, parentMessageId }, uploads: new Map(), continued: null };
   let failure: ChatError | null = null;
   try {
+    const [cleared, uploads] = await together(signal, (either) => [
+      ports.clear(lease.session, turn, either),
+      uploadAll(ports, lease.session, turn, either),
+    ]);
+    trace.clearedMs = Date.now() - trace.startedAt;
+    let clearance = cleared;
+    let ask: Ask = { turn: { ...turn, parentMessageId }, uploads, continued: null };
     for (;;) {
-      const clearance = await ports.clear(lease.session, ask.turn, signal);
-      if (ask.continued === null) trace.clearedMs = Date.now() - trace.startedAt;
       await pump((reader) => ports.converse(lease.session, ask, clearance, reader), answer, signal, {
         deadlines: policy.deadlines,
         trace,
@@ -106,6 +112,7 @@ async function attempt(
       const continued = answer.goOn();
       if (continued === null) return null;
       ask = { ...ask, continued };
+      clearance = await ports.clear(lease.session, turn, signal);
     }
   } catch (thrown) {
     if (signal.aborted) throw signal.reason;

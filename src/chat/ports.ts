@@ -1,6 +1,8 @@
 import type { ChatError } from '../errors.ts';
 import type { Asset, TurnEvent } from '../conversation/events.ts';
-import type { Attachment, Caller, Turn } from '../conversation/turn.ts';
+import type { Ask, Attachment, Caller, Turn, UploadedFile } from '../conversation/turn.ts';
+
+export type { Ask, UploadedFile };
 
 /** The identity and the way out under which one attempt talks to the backend. */
 export interface Session {
@@ -32,23 +34,6 @@ export interface Clearance {
   readonly arkoseToken: string | null;
 }
 
-/** A file as the backend knows it. Width and height: of images only. */
-export interface UploadedFile {
-  readonly id: string;
-  readonly name: string;
-  readonly mimeType: string;
-  readonly sizeBytes: number;
-  readonly width: number | null;
-  readonly height: number | null;
-}
-
-/** What one call asks. `continued`: the answer that upstream cut and shall go on with. */
-export interface Ask {
-  readonly turn: Turn;
-  readonly uploads: ReadonlyMap<Attachment, UploadedFile>;
-  readonly continued: { readonly conversationId: string; readonly messageId: string } | null;
-}
-
 /** Receives one upstream stream. Calls come in order: onOpen, onBytes*, then onEnd or onFailure once. */
 export interface StreamReader {
   /** Upstream accepted the turn: status 200 and an event stream. */
@@ -75,7 +60,10 @@ export interface ChatPorts {
   lease(caller: Caller, turn: Turn, signal: AbortSignal): Promise<Lease>;
   /** May the account use the turn's model? Then requirements, proof of work, Arkose. Rejects with a ChatError or the signal's reason. */
   clear(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance>;
-  /** Uploads one file. Rejects with a ChatError, `invalid_attachment` where the file is at fault, or the signal's reason. */
+  /**
+   * Uploads one file. Rejects with a ChatError, `invalid_attachment` or `request_too_large` naming the field
+   * where the file is at fault, or with the signal's reason.
+   */
   attach(session: Session, attachment: Attachment, signal: AbortSignal): Promise<UploadedFile>;
   /** Starts the conversation call; everything that happens is told to `reader`. */
   converse(session: Session, ask: Ask, clearance: Clearance, reader: StreamReader): StreamControl;
@@ -108,6 +96,7 @@ export interface Trace {
   readonly startedAt: number;
   attempts: number;
   leasedMs: number | null;
+  /** Challenges answered and files uploaded. */
   clearedMs: number | null;
   openedMs: number | null;
   firstTextMs: number | null;

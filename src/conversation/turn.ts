@@ -16,6 +16,8 @@ export interface Attachment {
   /** As the client named it; null: to be found out. */
   readonly mimeType: string | null;
   readonly name: string | null;
+  /** The client asked for the cheap look at an image; only the count of tokens depends on it. */
+  readonly lowDetail: boolean;
   /** The request field that it came from, for errors. */
   readonly param: string;
 }
@@ -48,4 +50,21 @@ export interface Turn {
   readonly parentMessageId: string | null;
   /** What the site's buttons would ask for: `picture_v2` draws. */
   readonly hints: readonly string[];
+}
+
+/** A file as the backend knows it. Width and height: of images only. */
+export interface UploadedFile {
+  readonly id: string;
+  readonly name: string;
+  readonly mimeType: string;
+  readonly sizeBytes: number;
+  readonly width: number | null;
+  readonly height: number | null;
+}
+
+/** What one call asks. `continued`: the answer that upstream cut and shall go on with. */
+export interface Ask {
+  readonly turn: Turn;
+  readonly uploads: ReadonlyMap<Attachment, UploadedFile>;
+  readonly continued: { readonly conversationId: string; readonly messageId: string } | null;
 }

@@ -24,6 +24,7 @@ export interface ChatRouteOptions {
   readonly models: OwnModels;
   loadTokenizer(encoding: Encoding): Promise<Tokenizer>;
   readonly historyDisabled: boolean;
+  readonly uploadByUrl: boolean;
   /** For the links in answers. */
   readonly address: PublicAddress;
   readonly slowClientTimeoutMs: number;

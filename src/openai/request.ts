@@ -39,6 +39,7 @@ export interface ChatRequest {
 
 export interface ChatRequestDefaults {
   readonly historyDisabled: boolean;
+  readonly uploadByUrl: boolean;
 }
 
 /**
@@ -55,7 +56,7 @@ export function parseChatRequest(body: unknown, defaults: ChatRequestDefaults): 
   return {
     turn: {
       model: { slug, gizmoId },
-      messages: parseMessages(body['messages']),
+      messages: parseMessages(body['messages'], defaults),
       keepHistory: !(readBoolean(body, 'history_disabled') ?? defaults.historyDisabled),
       conversationId: readString(body, 'conversation_id') || null,
       parentMessageId: readString(body, 'parent_message_id') || null,

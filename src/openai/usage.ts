@@ -1,4 +1,5 @@
 import type { TurnMessage } from '../conversation/turn.ts';
+import { attachmentTokens } from './attachment-tokens.ts';
 import { segmentsOf } from './segments.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -53,13 +54,15 @@ export async function countPromptTokens(
   let charsInTurn = 0;
   for (const { role, parts } of messages) {
     tokens += TOKENS_PER_MESSAGE + tokenizer.count(role);
-    const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
-    for (const segment of segmentsOf(text)) {
-      tokens += tokenizer.count(segment);
-      charsInTurn += segment.length;
-      if (charsInTurn < CHARS_PER_TURN) continue;
-      charsInTurn = 0;
-      await breathe();
+    for (const part of parts) {
+      if (part.type === 'attachment') tokens += attachmentTokens(part.attachment);
+      for (const segment of part.type === 'text' ? segmentsOf(part.text) : []) {
+        tokens += tokenizer.count(segment);
+        charsInTurn += segment.length;
+        if (charsInTurn < CHARS_PER_TURN) continue;
+        charsInTurn = 0;
+        await breathe();
+      }
     }
   }
   return tokens;

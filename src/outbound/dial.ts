@@ -1,5 +1,5 @@
-import { connect as connectTcp, isIP } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect as connectTcp, isIP, isIPv4 } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { openConnectTunnel, openSocksTunnel } from './tunnel.ts';
 import type { Proxy } from './proxy.ts';
@@ -28,6 +28,8 @@ export interface DialOptions {
   readonly proxy: Proxy | null;
   /** For everything up to a usable connection: lookup, TCP, the proxy's handshake, TLS. */
   readonly timeoutMs: number;
+  /** Where the target's name leads, looked up and checked already; null: not yet. */
+  readonly addresses?: readonly string[] | null;
 }
 
 type Sessions = Map<string, Buffer>;
@@ -39,8 +41,9 @@ export type Dial = (target: DialTarget, signal: AbortSignal) => Promise<Socket>;
  * Own dialling rather than undici's agents for proxies: one deadline spans all steps, a caller who
  * leaves takes the half-open socket along, and a failure tells at which step it happened.
  */
-export function createDial({ proxy, timeoutMs }: DialOptions): Dial {
+export function createDial({ proxy, timeoutMs, addresses = null }: DialOptions): Dial {
   const sessions: Sessions = new Map();
+  const way = { proxy, addresses };
   return async (target, signal) => {
     const deadline = new AbortController();
     const timedOut = new DialError('timeout', `no connection within ${timeoutMs} ms`);
@@ -49,7 +52,7 @@ export function createDial({ proxy, timeoutMs }: DialOptions): Dial {
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     try {
-      return await open(target, proxy, sessions, deadline.signal);
+      return await open(target, way, sessions, deadline.signal);
     } catch (error) {
       throw deadline.signal.aborted ? deadline.signal.reason : error;
     } finally {
@@ -59,22 +62,29 @@ export function createDial({ proxy, timeoutMs }: DialOptions): Dial {
   };
 }
 
+interface Way {
+  readonly proxy: Proxy | null;
+  readonly addresses: readonly string[] | null;
+}
+
 async function open(
   target: DialTarget,
-  proxy: Proxy | null,
+  { proxy, addresses }: Way,
   sessions: Sessions,
   signal: AbortSignal,
 ): Promise<Socket> {
   signal.throwIfAborted();
   if (proxy === null) {
-    const direct = await staged('backend', openTcp(target.host, target.port, signal));
+    const direct = await staged('backend', openTcp(target.host, target.port, signal, addresses));
     return secure(direct, target, sessions, signal);
   }
   const first = await staged('proxy', openTcp(proxy.host, proxy.port, signal));
   const carrier = await staged('proxy', secureProxy(first, proxy, sessions, signal));
   const isSocks = proxy.protocol === 'socks5' || proxy.protocol === 'socks5h';
   const tunnel = isSocks ? openSocksTunnel : openConnectTunnel;
-  await staged('tunnel', guarded(carrier, signal, tunnel(carrier, proxy, target)));
+  // Most proxies have a way out by IPv4, not all by IPv6.
+  const host = addresses?.find(isIPv4) ?? addresses?.[0] ?? target.host;
+  await staged('tunnel', guarded(carrier, signal, tunnel(carrier, proxy, { ...target, host })));
   return secure(carrier, target, sessions, signal);
 }
 
@@ -86,9 +96,31 @@ async function staged<T>(stage: DialStage, step: Promise<T>): Promise<T> {
   }
 }
 
-function openTcp(host: string, port: number, signal: AbortSignal): Promise<Socket> {
-  const socket = connectTcp({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
+function openTcp(
+  host: string,
+  port: number,
+  signal: AbortSignal,
+  addresses: readonly string[] | null = null,
+): Promise<Socket> {
+  const socket = connectTcp({
+    host,
+    port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+    ...(addresses === null ? {} : { lookup: known(addresses) }),
+  });
   return guarded(socket, signal, opened(socket, 'connect'));
+}
+
+/** No second lookup: a name may lead elsewhere the next time that it is asked for. */
+function known(addresses: readonly string[]): LookupFunction {
+  const all = addresses.map((address) => ({ address, family: isIP(address) }));
+  return (_host, options, callback) => {
+    const [first] = all;
+    if (options.all === true) callback(null, all);
+    else callback(null, first?.address ?? '', first?.family ?? 0);
+  };
 }
 
 async function secureProxy(

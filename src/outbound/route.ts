@@ -19,14 +19,24 @@ export interface Route {
     handler: Dispatcher.DispatchHandler,
     signal: AbortSignal,
   ): void;
+  /** A request is about to be aborted in the middle, and its connection with it. */
+  abandon(): void;
 }
 
 export function createRoute(base: string, dial: Dial): Route {
   const { origin, pathname } = new URL(base);
   let asking: AbortSignal | null = null;
+  const askingSoon: AbortSignal[] = [];
+  let abandoned = 0;
   const connect: buildConnector.connector = ({ protocol, hostname, port }, callback) => {
+    const signal = asking ?? askingSoon.shift();
+    if (signal === undefined && abandoned > 0) {
+      abandoned -= 1;
+      callback(new Error('nobody asks any more'), null);
+      return;
+    }
     const target = { protocol, host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
-    dial(target, asking ?? new AbortController().signal).then(
+    dial(target, signal ?? new AbortController().signal).then(
       (socket) => callback(null, socket),
       (error: Error) => callback(error, null),
     );
@@ -46,7 +56,8 @@ export function createRoute(base: string, dial: Dial): Route {
     pool,
     prefix: pathname.replace(/\/+$/, ''),
     // With pipelining 1 undici opens a connection for the one request that it is given, and does so
-    // before `dispatch` returns: what is opened now is this request's, and ends with it.
+    // before `dispatch` returns, or in a microtask when the body is no text: what is opened now is this
+    // request's, and ends with it.
     dispatch(options, handler, signal) {
       asking = signal;
       try {
@@ -54,6 +65,17 @@ export function createRoute(base: string, dial: Dial): Route {
       } finally {
         asking = null;
       }
+      if (typeof (options.body ?? '') === 'string') return;
+      askingSoon.push(signal);
+      queueMicrotask(() => {
+        const at = askingSoon.indexOf(signal);
+        if (at >= 0) askingSoon.splice(at, 1);
+      });
+    },
+    // When a connection ends under an aborted request, undici opens another one for it, only to find
+    // that it is not wanted.
+    abandon() {
+      abandoned += 1;
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { ChatError } from '../errors.ts';
 import { toNetworkFailure } from './network-failure.ts';
@@ -11,7 +12,8 @@ export interface OutboundRequest {
   /** Path and query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | null;
+  /** What is iterable is pulled as fast as it can be sent, and needs a header `content-length`. */
+  readonly body: string | AsyncIterable<Uint8Array> | null;
 }
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -54,7 +56,9 @@ export function sendThrough(
     isDone = true;
     const reason = new ChatError('internal_error', 'The caller left.');
     dialling.abort(reason);
-    controller?.abort(reason);
+    if (controller === null) return;
+    route?.abandon();
+    controller.abort(reason);
   };
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
@@ -86,7 +90,9 @@ export function sendThrough(
     if (isDone) return;
     if (route === null) return fail(new ChatError('shutting_down', 'The proxy is shutting down.'));
     try {
-      const options = { method, path: route.prefix + path, headers: { ...headers }, body };
+      // The dispatcher takes whatever can be iterated; its types know streams only.
+      const sent = body as string | Readable | null;
+      const options = { method, path: route.prefix + path, headers: { ...headers }, body: sent };
       route.dispatch(options, handler, dialling.signal);
     } catch (error) {
       fail(error instanceof Error ? error : new Error('dispatch failed'));

@@ -6,6 +6,7 @@ import { DIRECT } from '../outbound/exits.ts';
 import type { Exchange } from '../outbound/exchange.ts';
 import type { ProofPool } from '../threads/pool.ts';
 import type { ProofTask } from '../threads/tasks.ts';
+import { together } from '../together.ts';
 import { createLanding } from '../upstream/landing.ts';
 import type { ClientProfile } from '../upstream/headers.ts';
 import type { ModelList, ModelLists } from '../upstream/models.ts';
@@ -121,21 +122,4 @@ function refuseTooHard(proof: Requirements['proof'], hardest: string): void {
     'pow_difficulty_too_high',
     `The backend wants a proof of work of difficulty ${proof.difficulty.slice(0, 16)}; POW_DIFFICULTY allows only easier ones than ${hardest}. It distrusts the address: use another outbound proxy (PROXY_URL), or allow more.`,
   );
-}
-
-/** Runs both; when one fails, or the signal fires, the other is told to stop. */
-async function together<T, U>(
-  signal: AbortSignal,
-  start: (either: AbortSignal) => [Promise<T>, Promise<U>],
-): Promise<[T, U]> {
-  const either = new AbortController();
-  const onAbort = (): void => either.abort(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.all(start(either.signal));
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-    either.abort();
-  }
 }

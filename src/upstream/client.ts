@@ -21,12 +21,12 @@ export interface UpstreamClientOptions {
 export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatPorts, 'converse'> {
   const { exits, profile, newId } = options;
   return {
-    converse(session, { turn, continued }, clearance, reader) {
+    converse(session, ask, clearance, reader) {
       let body: AnswerBody | null = null;
-      const { json, messageIds } = encodeTurn(turn, newId, continued);
+      const { json, messageIds } = encodeTurn(ask, newId);
       const control = exits.send(session.exit, toRequest(session, json, clearance, profile), {
         onHead(status, headers) {
-          body = openBody({ status, headers, session, turn }, reader, control);
+          body = openBody({ status, headers, session, turn: ask.turn }, reader, control);
         },
         onBytes: (chunk) => body?.write(chunk),
         onEnd: () => body?.end(),

@@ -2,7 +2,7 @@ import type { ChatPorts, Session } from '../chat/ports.ts';
 import type { Asset } from '../conversation/events.ts';
 import type { Exchange } from '../outbound/exchange.ts';
 import type { FileLinks } from './file-links.ts';
-import { toFileSource } from './file-source.ts';
+import { toFileLocation } from './file-location.ts';
 import { baseHeaders, basePath } from './headers.ts';
 import type { ClientProfile } from './headers.ts';
 
@@ -84,7 +84,7 @@ function parseDownload(text: string): WireDownload | null {
 
 function toLink(links: FileLinks, session: Session, download: WireDownload): string | null {
   const url = textOf(download.download_url);
-  const source = url === null || download.status === 'error' ? null : toFileSource(url, session);
+  const source = url === null || download.status === 'error' ? null : toFileLocation(url, session);
   if (source === null) return null;
   if (source.kind === 'open') return source.url;
   return links.keep({

@@ -1,47 +1,105 @@
-import type { Session } from '../chat/ports.ts';
+import { ChatError } from '../errors.ts';
+import type { Attachment } from '../conversation/turn.ts';
+import { IMAGE_HEAD_BYTES } from '../images/image-header.ts';
+import type { FetchFile } from '../outbound/fetch-file.ts';
+import { fileTooLarge } from '../outbound/file-failure.ts';
+import { createSpool } from './spool.ts';
 
-/** Where a file is: behind its session's gateway, or anywhere, open to everybody who has the URL. */
-export type FileSource =
-  | { readonly kind: 'session'; readonly session: Session; readonly path: string }
-  | { readonly kind: 'open'; readonly url: string };
+/** A user's file, ready to be sent. */
+export interface OpenFile {
+  /** As its server said; null: it did not, or there is none. */
+  readonly mimeType: string | null;
+  /** At least 1. */
+  readonly sizeBytes: number;
+  /** The first bytes, at most 256 KiB. */
+  readonly head: Uint8Array;
+  /** All of it, once. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** Idempotent, and due in any case. */
+  close(): void;
+}
 
-/** A gateway hands its upstream's own addresses through: what the site serves, the gateway serves too. */
-const SITE_HOSTS: ReadonlySet<string> = new Set(['chatgpt.com', 'chat.openai.com']);
-const SESSION_PATH = /^\/backend-(?:api|anon)\//;
+export type OpenAttachment = (attachment: Attachment, signal: AbortSignal) => Promise<OpenFile>;
+
+export interface FileSourceOptions {
+  readonly fetchFile: FetchFile;
+  /** MAX_FILE_BYTES. */
+  readonly maxBytes: number;
+  /** Where files of unknown length wait. */
+  readonly spoolDirectory: string;
+}
+
+/** A multiple of 4, so that each slice decodes alone. */
+const BASE64_SLICE_CHARS = 64 * 1024;
 
 /**
- * Which of the two `url` is, absolute or relative to the session's gateway; null: not a web address.
- * The path of a `session` source is asked of the session's own origin: its token goes nowhere else.
+ * Opens attachments. No file is ever held as a whole: base64 is decoded slice by slice as it is sent, a
+ * URL's bytes pass through at the pace at which upstream takes them. Only a file whose server does not
+ * tell its length, and that is longer than the head which we keep anyway, is first put aside on disk.
  */
-export function toFileSource(url: string, session: Session): FileSource | null {
-  const gateway = new URL(session.origin);
-  const target = toWebUrl(url, gateway.href);
-  if (target === null) return null;
-  if (target.host === gateway.host || SITE_HOSTS.has(target.host)) {
-    const path = withoutPrefix(target.pathname, gateway.pathname.replace(/\/+$/, ''));
-    if (SESSION_PATH.test(path)) return { kind: 'session', session, path: path + target.search };
+export function createFileSource(options: FileSourceOptions): OpenAttachment {
+  return async (attachment, signal) => {
+    const { source, param } = attachment;
+    const file =
+      source.kind === 'base64'
+        ? openBase64(source.base64, param, options.maxBytes)
+        : await openUrl(source.url, param, options, signal);
+    if (file.sizeBytes > 0) return file;
+    file.close();
+    throw new ChatError('invalid_attachment', `The attachment in '${param}' is empty.`, { param });
+  };
+}
+
+function openBase64(base64: string, param: string, maxBytes: number): OpenFile {
+  const sizeBytes = Buffer.byteLength(base64, 'base64');
+  if (sizeBytes > maxBytes) throw fileTooLarge(param, maxBytes);
+  const head = Buffer.from(base64.slice(0, (IMAGE_HEAD_BYTES / 3) * 4), 'base64');
+  return { mimeType: null, sizeBytes, head, bytes: decoded(base64), close: () => {} };
+}
+
+async function* decoded(base64: string): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < base64.length; at += BASE64_SLICE_CHARS) {
+    yield Buffer.from(base64.slice(at, at + BASE64_SLICE_CHARS), 'base64');
   }
-  return { kind: 'open', url: isPlain(url) ? url : target.href };
 }
 
-/** Where a redirect leads. A file that has left its session does not come back to it. */
-export function toRedirected(location: string, from: FileSource): FileSource | null {
-  const here = from.kind === 'open' ? from.url : from.session.origin.replace(/\/+$/, '') + from.path;
-  const target = toWebUrl(location, here);
-  if (target === null) return null;
-  return from.kind === 'open' ? { kind: 'open', url: target.href } : toFileSource(target.href, from.session);
+async function openUrl(
+  url: string,
+  param: string,
+  { fetchFile, spoolDirectory }: FileSourceOptions,
+  signal: AbortSignal,
+): Promise<OpenFile> {
+  const fetched = await fetchFile(url, param, signal);
+  try {
+    const { mimeType, chunks } = fetched;
+    const { head, isWhole } = await readHead(chunks);
+    const bytes = joined(head, chunks);
+    const sizeBytes = isWhole ? head.length : fetched.sizeBytes;
+    if (sizeBytes !== null) return { mimeType, sizeBytes, head, bytes, close: () => fetched.close() };
+    const spool = await createSpool(bytes, spoolDirectory);
+    fetched.close();
+    return { mimeType, head, ...spool };
+  } catch (error) {
+    fetched.close();
+    throw error;
+  }
 }
 
-function toWebUrl(url: string, base: string): URL | null {
-  const target = URL.canParse(url, base) ? new URL(url, base) : null;
-  return target?.protocol === 'http:' || target?.protocol === 'https:' ? target : null;
+async function readHead(
+  chunks: AsyncIterator<Uint8Array>,
+): Promise<{ readonly head: Buffer; readonly isWhole: boolean }> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  while (bytes < IMAGE_HEAD_BYTES) {
+    const next = await chunks.next();
+    if (next.done === true) return { head: Buffer.concat(parts), isWhole: true };
+    parts.push(next.value);
+    bytes += next.value.length;
+  }
+  return { head: Buffer.concat(parts), isWhole: false };
 }
 
-function withoutPrefix(path: string, prefix: string): string {
-  return prefix !== '' && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path;
-}
-
-/** Absolute, and nothing in it that a parser would change: signatures are best left as they are. */
-function isPlain(url: string): boolean {
-  return /^https?:\/\/[\w.:[\]-]+\/[\x21-\x7e]*$/.test(url) && !/["<>\\^`{|}]/.test(url);
+async function* joined(head: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield head;
+  yield* rest;
 }

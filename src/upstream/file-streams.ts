@@ -6,8 +6,8 @@ import type { Exits } from '../outbound/exits.ts';
 import type { OutboundRequest, ResponseHeaders, SendControl } from '../outbound/send.ts';
 import { toFileHead, toFileRefusal } from './file-head.ts';
 import type { FileLinks } from './file-links.ts';
-import { toRedirected } from './file-source.ts';
-import type { FileSource } from './file-source.ts';
+import { toRedirected } from './file-location.ts';
+import type { FileLocation } from './file-location.ts';
 import { baseHeaders } from './headers.ts';
 import type { ClientProfile, Headers } from './headers.ts';
 
@@ -20,7 +20,7 @@ export interface FileStreamsOptions {
 }
 
 interface FileOrigin {
-  readonly source: FileSource;
+  readonly source: FileLocation;
   readonly exit: string;
   readonly name: string | null;
   readonly mimeType: string | null;
@@ -65,7 +65,7 @@ class FileStream implements FileControl {
   readonly #part: FilePart;
   readonly #reader: FileReader;
   readonly #idle: NodeJS.Timeout;
-  #source: FileSource;
+  #source: FileLocation;
   #redirects = 0;
   #control: SendControl;
   #isPaused = false;

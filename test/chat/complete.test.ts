@@ -1,11 +1,11 @@
 import t from 'tap';
 import { ChatError } from '../../src/errors.ts';
 import type { TurnEvent } from '../../src/conversation/events.ts';
-import type { Caller, Turn } from '../../src/conversation/turn.ts';
+import type { Ask, Attachment, Caller, Turn, UploadedFile } from '../../src/conversation/turn.ts';
 import { createComplete } from '../../src/chat/complete.ts';
 import type { CompletePolicy } from '../../src/chat/complete.ts';
 import { retryDelayMs } from '../../src/chat/retry.ts';
-import type { Ask, ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/ports.ts';
+import type { ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/ports.ts';
 
 const caller: Caller = { token: null, accountId: null };
 const turn: Turn = {
@@ -60,6 +60,7 @@ interface Given {
   readonly lastMessageId?: string;
   readonly turn?: Partial<Turn>;
   readonly clear?: ChatPorts['clear'];
+  readonly attach?: ChatPorts['attach'];
 }
 
 function world(acts: Act[], given: Given = {}) {
@@ -79,7 +80,7 @@ function world(acts: Act[], given: Given = {}) {
         release: (failure) => void log.push(`release ${failure?.code ?? 'ok'}`),
       });
     },
-    attach: () => Promise.reject(new Error('nothing to attach')),
+    attach: given.attach ?? (() => Promise.reject(new Error('nothing to attach'))),
     link: () => Promise.resolve(null),
     clear:
       given.clear ?? (() => Promise.resolve({ requirementsToken: 'r', proofToken: null, arkoseToken: null })),
@@ -504,4 +505,111 @@ t.test('a continued message may be followed by others', async (t) => {
   const { sink } = await run([answer(say('One', true, cut), DONE), next]);
   t.equal(sink.text, 'One twoThree');
   t.match(sink.events.at(-1), { type: 'turn-end', reason: 'stop' });
+});
+
+/** A turn that shows `count` files, one of them twice. */
+function turnWithFiles(count: number): { readonly turn: Turn; readonly attachments: readonly Attachment[] } {
+  const attachments = Array.from({ length: count }, (_, index): Attachment => ({
+    source: { kind: 'url', url: 'http://a.test/' },
+    mimeType: null,
+    name: null,
+    lowDetail: false,
+    param: `messages[${index}]`,
+  }));
+  const parts = [...attachments, ...attachments.slice(0, 1)].map(
+    (attachment) => ({ type: 'attachment', attachment }) as const,
+  );
+  return { turn: { ...turn, messages: [{ role: 'user', parts }] }, attachments };
+}
+
+const upload = (id: string): UploadedFile => ({
+  id,
+  name: 'x',
+  mimeType: 'text/plain',
+  sizeBytes: 1,
+  width: null,
+  height: null,
+});
+
+t.test('files go up while the challenges are answered, a few at a time, and each attempt anew', async (t) => {
+  const { turn, attachments } = turnWithFiles(6);
+  const uploaded: string[] = [];
+  let underWay = 0;
+  let most = 0;
+  let isUploading = (): void => {};
+  const uploading = new Promise<void>((resolve) => (isUploading = resolve));
+  const { error, asks, trace } = await run([refuse('upstream_error'), whole], {
+    turn,
+    // Would wait for ever if the files waited for it.
+    clear: async () => {
+      await uploading;
+      return { requirementsToken: 'r', proofToken: null, arkoseToken: null };
+    },
+    attach: async (session, { param }) => {
+      isUploading();
+      underWay += 1;
+      most = Math.max(most, underWay);
+      await new Promise(setImmediate);
+      underWay -= 1;
+      uploaded.push(`${session.deviceId} ${param}`);
+      return upload(`${session.deviceId} ${param}`);
+    },
+  });
+  t.equal(error, null);
+  t.equal(trace.attempts, 2);
+  t.equal(most, 4);
+  t.strictSame(
+    uploaded.toSorted(),
+    ['1', '2'].flatMap((device) => attachments.map(({ param }) => `${device} ${param}`)).toSorted(),
+    'each file once per attempt, under the identity of the attempt',
+  );
+  for (const [at, ask] of asks.entries()) {
+    t.strictSame(
+      attachments.map((attachment) => ask.uploads.get(attachment)?.id),
+      attachments.map(({ param }) => `${at + 1} ${param}`),
+    );
+  }
+});
+
+t.test('a file that fails stops the other files and the proof, and is not tried again', async (t) => {
+  const { turn } = turnWithFiles(3);
+  const stopped: string[] = [];
+  const untilStopped = (name: string, signal: AbortSignal): Promise<never> =>
+    new Promise((_resolve, reject) =>
+      signal.addEventListener('abort', () => {
+        stopped.push(name);
+        reject(signal.reason as Error);
+      }),
+    );
+  const { error, log, trace } = await run([], {
+    turn,
+    clear: (_session, _turn, signal) => untilStopped('proof', signal),
+    attach: (_session, { param }, signal) =>
+      param === 'messages[1]'
+        ? Promise.reject(new ChatError('invalid_attachment', 'no', { param }))
+        : untilStopped(param, signal),
+  });
+  t.match(error, { code: 'invalid_attachment', param: 'messages[1]' });
+  t.equal(trace.attempts, 1);
+  t.strictSame(stopped.toSorted(), ['messages[0]', 'messages[2]', 'proof']);
+  t.strictSame(log, ['lease', 'release invalid_attachment']);
+});
+
+t.test('a proof that fails stops the files', async (t) => {
+  const { turn } = turnWithFiles(2);
+  let stopped = 0;
+  const { error } = await run([], {
+    turn,
+    policy: policy({}, 0),
+    clear: () => Promise.reject(new ChatError('upstream_challenge', 'no')),
+    attach: (_session, _attachment, signal) =>
+      new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => {
+          stopped += 1;
+          reject(signal.reason as Error);
+        }),
+      ),
+  });
+  t.match(error, { code: 'upstream_challenge' });
+  t.equal(stopped, 2);
 });

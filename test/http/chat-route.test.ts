@@ -36,6 +36,7 @@ async function edge(t: Test, historyDisabled: boolean): Promise<(body: object) =
     admit: createAdmission({ keys: [], maxBodyBytes: 1000, maxInflight: 10 }),
     address: { publicUrl: null, prefix: '' },
     historyDisabled,
+    uploadByUrl: false,
     slowClientTimeoutMs: 1000,
     onInternalError: (_id, error) => t.fail(String(error)),
   });

@@ -10,8 +10,8 @@ const OTHER_FIELDS =
   'model stream stream_options max_tokens max_completion_tokens stop n logprobs top_logprobs audio modalities ' +
   'tool_choice function_call tools conversation_id parent_message_id history_disabled Chatgpt-Account-Id';
 
-function parse(body: unknown, historyDisabled = true): ChatRequest {
-  return parseChatRequest(body, { historyDisabled });
+function parse(body: unknown, historyDisabled = true, uploadByUrl = false): ChatRequest {
+  return parseChatRequest(body, { historyDisabled, uploadByUrl });
 }
 
 function refusal(body: unknown): { code: string; param: string | null; message: string } {
@@ -195,9 +195,7 @@ t.test('a refusal names the field and what would be accepted', (t) => {
     [message([{ type: 'text' }]), 'missing_required_parameter', 'messages[1].content[0].text', /string/],
     [message([{ type: 'text', text: 1 }]), 'invalid_value', 'messages[1].content[0].text', /a number/],
     [message([{ type: 'refusal', refusal: 'x' }]), 'invalid_value', 'messages[1].content[0].type', /text/],
-    [message([{ type: 'image_url' }]), 'unsupported_parameter', 'messages[1].content[0]', /image_url/],
-    [message([{ type: 'file' }]), 'unsupported_parameter', 'messages[1].content[0]', /file/],
-    [message([{ type: 'input_audio' }]), 'unsupported_parameter', 'messages[1].content[0]', /input_audio/],
+    [message([{ type: 'input_audio' }]), 'unsupported_parameter', 'messages[1].content[0]', /audio/],
     [{ ...MINIMAL, model: 4 }, 'invalid_value', 'model', /string/],
     [{ ...MINIMAL, model: '' }, 'invalid_value', 'model', /1 to 256/],
     [{ ...MINIMAL, model: 'm'.repeat(257) }, 'invalid_value', 'model', /257/],

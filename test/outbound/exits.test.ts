@@ -50,6 +50,13 @@ function get(exits: Exits, origin: string, signal = never): Promise<Answer> {
   return createExchange(exits)({ ...request, timeoutMs: 10_000, step: 'a test' }, signal);
 }
 
+/** Polls; false when it did not come true in good time. */
+async function until(check: () => boolean, timeoutMs = 5_000): Promise<boolean> {
+  const endsAt = Date.now() + timeoutMs;
+  while (!check() && Date.now() < endsAt) await new Promise((resolve) => setTimeout(resolve, 5));
+  return check();
+}
+
 async function failure(attempt: Promise<unknown>): Promise<ChatError> {
   try {
     await attempt;
@@ -231,6 +238,64 @@ t.test('who leaves takes nobody else along', async (t) => {
   await Promise.all(left);
   for (const answer of await Promise.all(staying)) t.match(answer, { text: 'hello' });
   t.equal(paths.length, 5);
+});
+
+async function* bytes(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('file');
+}
+
+function put(exits: Exits, origin: string, signal = never): Promise<Answer> {
+  const headers = { 'content-length': '4' };
+  const request = { exit: exits.pick(), origin, method: 'PUT', path: '/x', headers, body: bytes() } as const;
+  return createExchange(exits)({ ...request, timeoutMs: 10_000, step: 'a test' }, signal);
+}
+
+t.test('who leaves before a file could be sent takes the half-open connection along', async (t) => {
+  const connections = new Set<Socket>();
+  const blackHole = createTcpServer((socket) => {
+    connections.add(socket.resume());
+    socket.on('close', () => connections.delete(socket));
+  });
+  const port = await listen(t, blackHole);
+  const exits = openExits(t, [`http://127.0.0.1:${port}`]);
+  const client = new AbortController();
+  const stays = put(exits, 'http://a.test', never).catch(() => null);
+  const leaving = put(exits, 'http://a.test', client.signal).catch((reason: unknown) => reason);
+  await until(() => connections.size === 2);
+  client.abort(new Error('gone'));
+  t.match(await leaving, { message: 'gone' });
+  t.ok(await until(() => connections.size === 1), 'and only that one');
+  await exits.destroy();
+  await stays;
+});
+
+t.test('who leaves an answer behind leaves no connection, and no new one is made', async (t) => {
+  let connections = 0;
+  const open = new Set<Socket>();
+  const server = createServer((request, response) => {
+    request.resume();
+    if (request.url === '/prefix/x') response.end('hello');
+  });
+  server.on('connection', (socket: Socket) => {
+    connections += 1;
+    open.add(socket);
+    socket.on('close', () => open.delete(socket));
+  });
+  const origin = `http://127.0.0.1:${await listen(t, server)}`;
+  const exits = openExits(t, []);
+  for (const send of [get, put, get]) {
+    const client = new AbortController();
+    const before = connections;
+    const leaving = send(exits, origin, client.signal).catch((reason: unknown) => reason);
+    await until(() => open.size === 1);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    client.abort(new Error('gone'));
+    t.match(await leaving, { message: 'gone' });
+    t.ok(await until(() => open.size === 0));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    t.equal(connections, before + 1);
+  }
+  t.equal((await get(exits, `${origin}/prefix`)).text, 'hello', 'the next one is served as ever');
 });
 
 t.test('an answer has a size and a time, and may come compressed', async (t) => {

@@ -1,403 +1,637 @@
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import { FILES_PATH } from '../../src/chat/file-ports.ts';
-import type { FileHead, FilePart } from '../../src/chat/file-ports.ts';
-import type { Session } from '../../src/chat/ports.ts';
-import type { Asset } from '../../src/conversation/events.ts';
 import { ChatError } from '../../src/errors.ts';
+import type { Session } from '../../src/chat/ports.ts';
+import type { Attachment, Turn, UploadedFile } from '../../src/conversation/turn.ts';
 import { createExchange } from '../../src/outbound/exchange.ts';
 import { createExits, DIRECT } from '../../src/outbound/exits.ts';
-import { createDownloads } from '../../src/upstream/downloads.ts';
-import { createFileLinks } from '../../src/upstream/file-links.ts';
-import { createFileStreams } from '../../src/upstream/file-streams.ts';
+import { createFetchFile } from '../../src/outbound/fetch-file.ts';
+import { createFileSource } from '../../src/upstream/file-source.ts';
+import { createFiles } from '../../src/upstream/files.ts';
+import { encodeTurn } from '../../src/upstream/protocol/encode-turn.ts';
+import { extensionOf, mimeTypeOfName, useCaseOf } from '../../src/upstream/protocol/file-types.ts';
 
 const TOKEN = 'eyJhbGciOi-canary-token';
-const AUTH_KEY = 'canary-auth-key';
+const PARAM = 'messages[0].content[0].image_url.url';
+const MIB = 1024 * 1024;
+/** One red pixel. */
+const PNG =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==';
+const PNG_BYTES = Buffer.from(PNG, 'base64');
 
-interface Asked {
-  readonly url: string;
-  readonly headers: IncomingHttpHeaders;
-}
-
-interface Host {
+interface Listening {
   readonly origin: string;
-  readonly asked: Asked[];
-  /** Requests whose connection ended before their answer. */
-  readonly gone: string[];
+  readonly sockets: ReadonlySet<Socket>;
 }
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+type Listener = (request: IncomingMessage, response: ServerResponse) => unknown;
 
-async function host(t: Test, answer: Answer, address = '127.0.0.1'): Promise<Host> {
-  const asked: Asked[] = [];
-  const gone: string[] = [];
+async function serve(t: Test, listener: Listener): Promise<Listening> {
+  const server = createServer((request, response) => void listener(request, response));
   const sockets = new Set<Socket>();
-  const server = createServer((request, response) => {
-    const { url = '', headers } = request;
-    asked.push({ url, headers });
-    response.on('close', () => {
-      if (!response.writableFinished) gone.push(url);
-    });
-    answer(request, response);
-  });
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('error', () => {}).on('close', () => sockets.delete(socket));
   });
-  server.listen(0, address);
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  return { origin: `http://${address}:${(server.address() as AddressInfo).port}`, asked, gone };
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sockets };
 }
 
-const json = (response: ServerResponse, value: unknown, status = 200): void => {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
-};
+/** Polls; false when it did not come true in good time. */
+async function until(check: () => boolean, timeoutMs = 5_000): Promise<boolean> {
+  const endsAt = Date.now() + timeoutMs;
+  while (!check() && Date.now() < endsAt) await sleep(5);
+  return check();
+}
 
-function world(t: Test, origin: string, given: { idleMs?: number; maxLinks?: number } = {}) {
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+type Step = 'announce' | 'put' | 'confirm' | 'index';
+
+interface Call {
+  readonly step: Step;
+  readonly url: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
+}
+
+interface Backend {
+  readonly gateway: Listening;
+  readonly store: Listening;
+  readonly calls: Call[];
+}
+
+const json = (response: ServerResponse, body: object, status = 200): unknown =>
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+
+/** A gateway and its store on another port; `acts` replaces what a step does. */
+async function backend(t: Test, acts: Partial<Record<Step, Listener>> = {}): Promise<Backend> {
+  const calls: Call[] = [];
+  let files = 0;
+  const good: Record<Step, Listener> = {
+    announce: (_request, response) => {
+      files += 1;
+      const upload_url = `${store.origin}/blob/${files}?sig=a%2Bb&x=1`;
+      json(response, { status: 'success', upload_url, file_id: `file-SIM${files}` });
+    },
+    put: (_request, response) => response.writeHead(201).end(),
+    confirm: (_request, response) => json(response, { status: 'success', download_url: 'https://x.test/' }),
+    index: (_request, response) => json(response, { id: 'x', retrieval_index_status: 'success' }),
+  };
+  const answer = async (step: Step, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const act = acts[step];
+    if (act !== undefined && step === 'put') return void act(request, response);
+    const body = await bodyOf(request);
+    calls.push({ step, url: request.url ?? '', headers: request.headers, body });
+    (act ?? good[step])(request, response);
+  };
+  const store = await serve(t, (request, response) => answer('put', request, response).catch(() => {}));
+  const gateway = await serve(t, (request, response) => {
+    const path = request.url ?? '';
+    const step = request.method === 'GET' ? 'index' : path.endsWith('/uploaded') ? 'confirm' : 'announce';
+    return answer(step, request, response).catch(() => {});
+  });
+  return { gateway, store, calls };
+}
+
+interface AttachOptions {
+  readonly token?: string | null;
+  readonly maxBytes?: number;
+  readonly spoolDirectory?: string;
+  readonly authKey?: string;
+  readonly signal?: AbortSignal;
+  readonly indexWaitMs?: number;
+}
+
+/** Attaches one file as an account would. */
+function attach(
+  t: Test,
+  origin: string,
+  given: Partial<Attachment>,
+  options: AttachOptions = {},
+): Promise<UploadedFile> {
   const exits = createExits({ proxies: [], connectTimeoutMs: 5_000 });
   t.teardown(() => exits.destroy());
-  const clock = { nowMs: 1_800_000_000_000 };
-  const profile = { userAgent: 'Mozilla/5.0 test', authKey: AUTH_KEY };
-  const links = createFileLinks({
-    nowMs: () => clock.nowMs,
-    ...(given.maxLinks === undefined ? {} : { maxLinks: given.maxLinks }),
+  const maxBytes = options.maxBytes ?? 100 * MIB;
+  const fetchFile = createFetchFile({
+    proxyUrl: null,
+    userAgent: 'a-browser',
+    maxBytes,
+    connectTimeoutMs: 5_000,
+    allowAddress: () => true,
   });
-  const { link } = createDownloads({ exchange: createExchange(exits), profile, links });
-  const files = createFileStreams({ exits, profile, links, idleMs: given.idleMs ?? 5_000 });
-  const caller = { token: TOKEN, accountId: 'acc-1' };
-  const session: Session = { origin, caller, deviceId: 'device-canary', exit: DIRECT };
-  return { link, links, files, session, clock };
+  const files = createFiles({
+    exchange: createExchange(exits),
+    openFile: createFileSource({ fetchFile, maxBytes, spoolDirectory: options.spoolDirectory ?? tmpdir() }),
+    profile: { userAgent: 'a-browser', authKey: options.authKey ?? null },
+    newId: () => 'a-uuid',
+    indexIntervalMs: 10,
+    indexWaitMs: options.indexWaitMs ?? 5_000,
+  });
+  const token = options.token === undefined ? TOKEN : options.token;
+  const session: Session = {
+    origin,
+    caller: { token, accountId: token === null ? null : 'a-team' },
+    deviceId: 'a-device',
+    exit: DIRECT,
+  };
+  const attachment: Attachment = {
+    source: { kind: 'base64', base64: PNG },
+    mimeType: null,
+    name: null,
+    lowDetail: false,
+    param: PARAM,
+    ...given,
+  };
+  return files.attach(session, attachment, options.signal ?? new AbortController().signal);
 }
 
-const never = new AbortController().signal;
-const pointer = (name: string, conversationId: string | null = 'c-1'): Asset => ({
-  kind: 'pointer',
-  pointer: name,
-  conversationId,
+const fileAt = (url: string): Partial<Attachment> => ({ source: { kind: 'url', url } });
+const data = (bytes: Buffer | string, mimeType: string | null = null): Partial<Attachment> => ({
+  source: { kind: 'base64', base64: Buffer.from(bytes).toString('base64') },
+  mimeType,
 });
-const WHOLE: FilePart = { range: null, ifRange: null };
 
-t.test('each kind of asset is asked for where the backend keeps it', async (t) => {
-  const upstream = await host(t, (_, response) =>
-    json(response, { status: 'success', download_url: 'https://blob.example/x.png?sig=a%2Fb+c' }),
-  );
-  const { link, session } = world(t, upstream.origin);
-  const assets: Asset[] = [
-    pointer('file-service://file-SIMcat'),
-    pointer('sediment://file_1'),
-    pointer('sediment://file_1', null),
-    { kind: 'sandbox', path: '/mnt/data/r ä&b.csv', messageId: 'm-1', conversationId: 'c-1' },
-  ];
-  for (const asset of assets) {
-    t.equal(
-      await link(session, asset, never),
-      'https://blob.example/x.png?sig=a%2Fb+c',
-      'given out as it is',
-    );
+async function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (!(error instanceof ChatError)) return error;
+    const { code, param, message, status, retryable } = error;
+    return { code, param, message, status, retryable };
   }
-  const visitor = { ...session, caller: { token: null, accountId: null } };
-  await link(visitor, pointer('file-service://file-2'), never);
+}
+
+t.test('an image: announced, stored, confirmed, in this order and with these headers', async (t) => {
+  const { gateway, store, calls } = await backend(t);
+  const file = await attach(t, gateway.origin, { mimeType: 'image/png' }, { authKey: 'a-gateway-key' });
+  t.strictSame(file, {
+    id: 'file-SIM1',
+    name: 'a-uuid.png',
+    mimeType: 'image/png',
+    sizeBytes: PNG_BYTES.length,
+    width: 1,
+    height: 1,
+  });
   t.strictSame(
-    upstream.asked.map(({ url }) => url),
+    calls.map(({ step, url }) => `${step} ${url}`),
     [
-      '/backend-api/files/file-SIMcat/download',
-      '/backend-api/conversation/c-1/attachment/file_1/download',
-      '/backend-api/files/file_1/download',
-      '/backend-api/conversation/c-1/interpreter/download?message_id=m-1&sandbox_path=%2Fmnt%2Fdata%2Fr+%C3%A4%26b.csv',
-      '/backend-anon/files/file-2/download',
+      'announce /backend-api/files',
+      'put /blob/1?sig=a%2Bb&x=1',
+      'confirm /backend-api/files/file-SIM1/uploaded',
     ],
   );
-  t.match(upstream.asked[0]?.headers, { authorization: `Bearer ${TOKEN}`, 'chatgpt-account-id': 'acc-1' });
-  t.equal(upstream.asked[4]?.headers.authorization, undefined);
-  t.equal(await link(session, pointer('blob://what'), never), null);
-  t.equal(await link(session, { ...assets[3], conversationId: null } as Asset, never), null);
-  t.equal(upstream.asked.length, 5, 'what cannot be asked for is not');
-});
-
-t.test('whatever goes wrong with a link, there is none', async (t) => {
-  const answers: Record<string, Answer> = {
-    expired: (_, response) => json(response, { status: 'error', error_code: 'ace_pod_expired' }),
-    'error with URL': (_, response) =>
-      json(response, { status: 'error', download_url: 'https://a.example/' }),
-    none: (_, response) => json(response, { status: 'success' }),
-    empty: (_, response) => json(response, { status: 'success', download_url: '' }),
-    'no text': (_, response) => json(response, { download_url: 7 }),
-    null: (_, response) => json(response, null),
-    'no JSON': (_, response) => void response.end('<html>'),
-    404: (_, response) => json(response, { download_url: 'https://a.example/' }, 404),
-    script: (_, response) => json(response, { status: 'success', download_url: 'javascript:alert(1)' }),
-    file: (_, response) => json(response, { status: 'success', download_url: 'file:///etc/passwd' }),
-    cut: (request) => void request.socket.destroy(),
-  };
-  let current = '';
-  const upstream = await host(t, (request, response) => answers[current]?.(request, response));
-  const { link, session } = world(t, upstream.origin);
-  for (const name of Object.keys(answers)) {
-    current = name;
-    t.equal(await link(session, pointer('file-service://file-1'), never), null, name);
+  const [announce, put, confirm] = calls;
+  t.strictSame(JSON.parse(String(announce?.body)), {
+    file_name: 'a-uuid.png',
+    file_size: PNG_BYTES.length,
+    timezone_offset_min: -480,
+    use_case: 'multimodal',
+    reset_rate_limits: false,
+  });
+  for (const call of [announce, confirm]) {
+    t.match(call?.headers, {
+      authorization: `Bearer ${TOKEN}`,
+      'chatgpt-account-id': 'a-team',
+      'oai-device-id': 'a-device',
+      'content-type': 'application/json',
+      authkey: 'a-gateway-key',
+    });
   }
+  t.strictSame(JSON.parse(String(confirm?.body)), {});
+  t.match(put?.headers, {
+    accept: 'application/json, text/plain, */*',
+    'content-type': 'image/png',
+    'content-length': String(PNG_BYTES.length),
+    'x-ms-blob-type': 'BlockBlob',
+    'x-ms-version': '2020-04-08',
+    origin: gateway.origin,
+    'user-agent': 'a-browser',
+    host: store.origin.slice('http://'.length),
+  });
+  for (const secret of ['authorization', 'authkey', 'oai-device-id', 'chatgpt-account-id', 'cookie']) {
+    t.notOk(secret in (put?.headers ?? {}), `${secret} stays at home`);
+  }
+  t.ok(put?.body.equals(PNG_BYTES));
 });
 
-t.test('a client that leaves closes the call for the link', async (t) => {
-  const upstream = await host(t, () => {});
-  const { link, session } = world(t, upstream.origin);
-  const client = new AbortController();
-  const asking = link(session, pointer('file-service://file-1'), client.signal);
-  while (upstream.asked.length === 0) await sleep(5);
-  const gone = new Error('gone');
-  client.abort(gone);
-  await t.rejects(asking, gone);
-  while (upstream.gone.length === 0) await sleep(5);
-});
-
-const estuary =
-  (origin: string): Answer =>
-  (request, response) => {
-    if (request.url?.endsWith('/download')) {
-      const download_url = `${origin}/backend-api/estuary/content?id=file_1&sig=s`;
-      return json(response, {
-        status: 'success',
-        download_url,
-        file_name: '/mnt/r.csv',
-        mime_type: 'text/csv',
-      });
-    }
-    response.end('content');
-  };
-
-t.test(
-  'a link that needs the session becomes one of ours, which tells nothing and can be forged by nobody',
-  async (t) => {
-    const upstream = await host(t, (request, response) => estuary(upstream.origin)(request, response));
-    const { link, links, files, session, clock } = world(t, upstream.origin);
-    const own = (await link(session, pointer('sediment://file_1'), never)) ?? '';
-    t.match(own, /^\/files\/[\w-]{22}\.[0-9a-z]+\.[\w-]{43}$/);
-    for (const secret of ['canary', 'estuary', 'file_1', session.origin]) {
-      t.notMatch(own, secret);
-      t.notMatch(Buffer.from(own.slice(7), 'base64url').toString('latin1'), secret);
-    }
-    const token = own.slice(FILES_PATH.length);
-    t.match(links.find(token), { path: '/backend-api/estuary/content?id=file_1&sig=s', name: '/mnt/r.csv' });
-
-    const [id = '', end = '', signature = ''] = token.split('.');
-    const later = (Number.parseInt(end, 36) + 3_600_000).toString(36);
-    const flipped = (signature.startsWith('A') ? 'B' : 'A') + signature.slice(1);
-    const forged = [
-      `${id}.${later}.${signature}`,
-      `${id}.${end}.${flipped}`,
-      `${id}.${end}`,
-      id,
-      '',
-      `${token}x`,
-    ];
-    for (const text of forged) t.equal(links.find(text), null, text);
-    t.equal(createFileLinks({ nowMs: () => clock.nowMs }).find(token), null, "another process's");
-
-    clock.nowMs += 3_599_999;
-    t.ok(links.find(token));
-    clock.nowMs += 1;
-    t.equal(links.find(token), null, 'after an hour');
-    t.equal(files.open(token, WHOLE, reader().reader), null);
-  },
-);
-
-t.test('the table of links is bounded; the least recently used goes first', async (t) => {
-  const { links, session } = world(t, 'http://127.0.0.1:1', { maxLinks: 2 });
-  const keep = (path: string): string =>
-    links.keep({ session, path, name: null, mimeType: null }).slice(FILES_PATH.length);
-  const [a, b] = [keep('/a'), keep('/b')];
-  t.ok(links.find(a));
-  const c = keep('/c');
-  t.strictSame(
-    [a, b, c].map((token) => links.find(token)?.path),
-    ['/a', undefined, '/c'],
-  );
-});
-
-/** Everything that one file told its reader. */
-function reader() {
-  const heard = { head: null as FileHead | null, text: '', error: null as ChatError | null, ends: 0 };
-  let onOver = (): void => {};
-  const over = new Promise<void>((resolve) => (onOver = resolve));
-  return {
-    heard,
-    over,
-    reader: {
-      onHead: (head: FileHead) => void (heard.head = head),
-      onBytes: (chunk: Uint8Array) => void (heard.text += Buffer.from(chunk).toString()),
-      onEnd() {
-        heard.ends += 1;
-        onOver();
-      },
-      onFailure(error: ChatError) {
-        heard.error = error;
-        onOver();
-      },
+t.test('a document is waited for until the backend has read it', async (t) => {
+  let asked = 0;
+  const { gateway, calls } = await backend(t, {
+    index: (_request, response) => {
+      asked += 1;
+      if (asked === 1) return json(response, { detail: 'soon' }, 500);
+      return json(response, { retrieval_index_status: asked < 4 ? 'parsing' : 'success' });
     },
-  };
+  });
+  const file = await attach(t, gateway.origin, data('hello', 'application/pdf'), { token: TOKEN });
+  t.match(file, { name: 'a-uuid.pdf', mimeType: 'application/pdf', sizeBytes: 5, width: null, height: null });
+  t.strictSame(
+    calls.map(({ step }) => step),
+    ['announce', 'put', 'confirm', 'index', 'index', 'index', 'index'],
+  );
+  t.equal(calls.at(-1)?.url, '/backend-api/files/file-SIM1');
+
+  const slow = await backend(t, {
+    index: (_request, response) => json(response, { retrieval_index_status: 'parsing' }),
+  });
+  const started = Date.now();
+  t.match(await attach(t, slow.gateway.origin, data('x', 'text/plain'), { indexWaitMs: 100 }), {
+    id: 'file-SIM1',
+  });
+  t.ok(Date.now() - started < 5_000, 'not for ever');
+
+  const failing = await backend(t, {
+    index: (_request, response) => json(response, { retrieval_index_status: 'failed' }),
+  });
+  t.match(await failureOf(attach(t, failing.gateway.origin, data('x', 'text/plain'))), {
+    code: 'invalid_attachment',
+    param: PARAM,
+  });
+});
+
+t.test('what becomes of each kind of file', async (t) => {
+  const { gateway, calls } = await backend(t);
+  const files = await serve(t, (request, response) => {
+    if (request.url !== '/none.csv') response.setHeader('content-type', 'application/octet-stream');
+    response.end(request.url === '/image' ? PNG_BYTES : 'text');
+  });
+  const bmp = Buffer.alloc(64);
+  bmp.write('BM');
+  bmp.writeUInt32LE(40, 14);
+  bmp.writeInt32LE(3, 18);
+  bmp.writeInt32LE(2, 22);
+  const gif = Buffer.from('GIF89a\x05\x00\x04\x00rest', 'latin1');
+  const cases: [Partial<Attachment>, string, string, string, number | null][] = [
+    [data(gif, 'image/gif'), 'image/gif', 'a-uuid.gif', 'multimodal', 5],
+    [data(PNG_BYTES, 'image/jpg'), 'image/jpeg', 'a-uuid.jpg', 'multimodal', 1],
+    [data(PNG_BYTES), 'image/png', 'a-uuid.png', 'multimodal', 1],
+    [data(PNG_BYTES, 'application/octet-stream'), 'image/png', 'a-uuid.png', 'multimodal', 1],
+    [data(bmp, 'image/bmp'), 'image/bmp', 'a-uuid.bmp', 'ace_upload', 3],
+    [data('<svg/>', 'image/svg+xml'), 'text/plain', 'a-uuid.txt', 'my_files', null],
+    [data('x', 'application/x-unheard-of'), 'application/x-unheard-of', 'a-uuid', 'ace_upload', null],
+    [{ ...data('x'), name: 'Report.PDF' }, 'application/pdf', 'a-uuid.pdf', 'my_files', null],
+    [data('x'), 'application/octet-stream', 'a-uuid', 'ace_upload', null],
+    [fileAt(`${files.origin}/image`), 'image/png', 'a-uuid.png', 'multimodal', 1],
+    [fileAt(`${files.origin}/none.csv?x=y.png`), 'text/csv', 'a-uuid.csv', 'ace_upload', null],
+    [fileAt(`${files.origin}/x`), 'application/octet-stream', 'a-uuid', 'ace_upload', null],
+  ];
+  for (const [given, mimeType, name, useCase, width] of cases) {
+    calls.length = 0;
+    t.match(await attach(t, gateway.origin, given), { mimeType, name, width }, name);
+    t.match(JSON.parse(String(calls[0]?.body)), { use_case: useCase, file_name: name });
+    t.equal(calls[1]?.headers['content-type'], mimeType);
+    t.equal(
+      calls.some(({ step }) => step === 'index'),
+      useCase === 'my_files',
+      `${mimeType} index`,
+    );
+  }
+  t.equal(useCaseOf('text/x-c++'), 'my_files');
+  t.equal(extensionOf('text/xml'), '.xml');
+  t.equal(mimeTypeOfName('a.jpeg'), 'image/jpeg');
+  t.equal(mimeTypeOfName('__proto__'), null);
+});
+
+t.test('the file itself can be at fault', async (t) => {
+  const { gateway, calls } = await backend(t);
+  const files = await serve(t, (request, response) => {
+    if (request.url === '/empty') return response.end();
+    return response.writeHead(404).end();
+  });
+  const cases: [Partial<Attachment>, AttachOptions, string, RegExp][] = [
+    [data('no image at all', 'image/png'), {}, 'invalid_attachment', /no image\/png/],
+    [data(PNG_BYTES.subarray(0, 20), 'image/webp'), {}, 'invalid_attachment', /no image\/webp/],
+    [data(PNG_BYTES), { maxBytes: 10 }, 'request_too_large', /10 bytes.*MAX_FILE_BYTES/],
+    [fileAt(`${files.origin}/empty`), {}, 'invalid_attachment', /empty/],
+    [fileAt(`${files.origin}/x`), {}, 'invalid_attachment', /404/],
+  ];
+  for (const [given, options, code, message] of cases) {
+    t.match(await failureOf(attach(t, gateway.origin, given, options)), {
+      code,
+      param: PARAM,
+      message,
+      retryable: false,
+    });
+  }
+  t.equal(calls.length, 0, 'the backend hears nothing of them');
+});
+
+t.test('what the backend refuses, step by step', async (t) => {
+  const says =
+    (status: number, body: object): Listener =>
+    (_request, response) =>
+      json(response, body, status);
+  const cases: [Partial<Record<Step, Listener>>, object][] = [
+    [{ announce: says(401, { detail: 'token expired' }) }, { code: 'account_unauthorized' }],
+    [
+      { announce: says(429, { detail: { code: 'x', message: 'Too many uploads', clears_in: 60 } }) },
+      { code: 'rate_limit_exceeded' },
+    ],
+    [{ announce: says(500, {}) }, { code: 'upstream_error', retryable: true }],
+    [{ announce: says(403, { detail: 'Unusual activity' }) }, { code: 'upstream_refused' }],
+    [
+      {
+        announce: (_request, response) =>
+          response.writeHead(403, { 'content-type': 'text/html' }).end('cf_chl_opt'),
+      },
+      { code: 'upstream_challenge' },
+    ],
+    [
+      { announce: says(413, { detail: 'File is too big' }) },
+      { code: 'invalid_attachment', param: PARAM, message: /too big/ },
+    ],
+    [
+      { announce: says(422, { detail: 'bad type' }) },
+      { code: 'invalid_attachment', param: PARAM, message: /bad type/ },
+    ],
+    [
+      { announce: says(200, { status: 'error', error_code: 'file_size_exceeds_limit' }) },
+      { code: 'invalid_attachment', param: PARAM, message: /file_size_exceeds_limit/ },
+    ],
+    [{ announce: says(200, { status: 'success', file_id: 'file-1' }) }, { code: 'upstream_protocol_error' }],
+    [
+      { announce: says(200, { status: 'success', file_id: '../x', upload_url: 'http://a.test/' }) },
+      { code: 'upstream_protocol_error' },
+    ],
+    [
+      { announce: says(200, { status: 'success', file_id: 'file-1', upload_url: 'file:///etc/passwd' }) },
+      { code: 'upstream_protocol_error' },
+    ],
+    [
+      { put: (_request, response) => response.writeHead(200).end() },
+      { code: 'upstream_error', message: /200 instead of 201/ },
+    ],
+    [
+      { put: (_request, response) => response.writeHead(403).end('sig') },
+      { code: 'upstream_error', retryable: true },
+    ],
+    [{ put: (request) => request.socket.destroy() }, { code: 'upstream_unreachable', retryable: true }],
+    [{ confirm: says(200, { status: 'success', download_url: '' }) }, { code: 'upstream_protocol_error' }],
+    [
+      { confirm: says(200, { status: 'error', error_code: 'unsafe' }) },
+      { code: 'invalid_attachment', message: /unsafe/ },
+    ],
+    [{ confirm: says(503, {}) }, { code: 'upstream_error' }],
+  ];
+  for (const [acts, expected] of cases) {
+    const { gateway } = await backend(t, acts);
+    const failed = await failureOf(attach(t, gateway.origin, {}));
+    t.match(failed, expected, JSON.stringify(expected));
+    t.notMatch(JSON.stringify(failed), 'canary');
+  }
+  const closed = await backend(t, { announce: says(401, { detail: 'Unauthorized' }) });
+  t.match(await failureOf(attach(t, closed.gateway.origin, {}, { token: null })), {
+    code: 'anonymous_unavailable',
+    message: /no files without an account/,
+    retryable: false,
+  });
+});
+
+/** Serves `total` bytes that start like an image; `written` counts what left. */
+async function largeFile(
+  t: Test,
+  total: number,
+  isSizeKnown: boolean,
+): Promise<Listening & { readonly written: () => number }> {
+  const chunk = Buffer.alloc(64 * 1024, 7);
+  let written = 0;
+  function* bytes(): Generator<Buffer> {
+    yield PNG_BYTES;
+    for (written = PNG_BYTES.length; written < total; written += chunk.length) {
+      yield chunk.subarray(0, Math.min(chunk.length, total - written));
+    }
+  }
+  const files = await serve(t, (_request, response) => {
+    response.setHeader('content-type', 'image/png');
+    if (isSizeKnown) response.setHeader('content-length', total);
+    return pipeline(Readable.from(bytes()), response).catch(() => {});
+  });
+  return { ...files, written: () => written };
 }
 
-t.test('the session goes to its gateway and nowhere else, redirects or not', async (t) => {
-  const stranger = await host(
-    t,
-    (request, response) => {
-      if (request.url === '/back')
-        response.writeHead(302, { location: `${gateway.origin}/backend-api/secret` }).end();
-      else response.writeHead(200, { 'set-cookie': 'a=b', 'x-ms-id': '1' }).end('blob');
+t.test('a large file passes through at the pace of the store', async (t) => {
+  const total = 50 * MIB;
+  const files = await largeFile(t, total, true);
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  let stored = 0;
+  const { gateway, calls } = await backend(t, {
+    put: async (request, response) => {
+      await released;
+      for await (const chunk of request) stored += (chunk as Buffer).length;
+      response.writeHead(201).end();
     },
-    '127.0.0.2',
+  });
+  const attached = attach(t, gateway.origin, fileAt(`${files.origin}/a.png`));
+  t.ok(await until(() => files.written() > PNG_BYTES.length), 'the file is on its way');
+  await sleep(500);
+  // What the kernel's buffers of two connections hold, and our own part.
+  t.ok(files.written() < 30 * MIB, `${files.written()} bytes under way while the store takes nothing`);
+  t.ok(process.memoryUsage().arrayBuffers < 30 * MIB, 'nor are they here');
+  release();
+  t.match(await attached, { sizeBytes: total, width: 1 });
+  t.equal(stored, total);
+  t.match(JSON.parse(String(calls[0]?.body)), { file_size: total });
+  t.ok(await until(() => files.sockets.size === 0), 'nothing stays open towards the server of the file');
+});
+
+t.test('a store that refuses before it has everything ends the transfer', async (t) => {
+  const files = await largeFile(t, 20 * MIB, true);
+  const { gateway } = await backend(t, {
+    put: (_request, response) => response.writeHead(403, { connection: 'close' }).end('expired'),
+  });
+  // Which of the two it is depends on whether the answer or the end of the connection is seen first.
+  const failed = await failureOf(attach(t, gateway.origin, fileAt(files.origin)));
+  t.match(failed, { code: /^upstream_(error|unreachable|protocol_error)$/, retryable: true });
+  t.ok(await until(() => files.sockets.size === 0));
+});
+
+t.test('a large file of unknown length waits on disk, and leaves nothing behind', async (t) => {
+  const total = 5 * MIB + 17;
+  const spoolDirectory = await mkdtemp(join(tmpdir(), 'spool-test-'));
+  t.teardown(() => rm(spoolDirectory, { recursive: true }));
+  const files = await largeFile(t, total, false);
+  const { gateway, calls } = await backend(t);
+  t.match(await attach(t, gateway.origin, fileAt(files.origin), { spoolDirectory }), { sizeBytes: total });
+  t.equal(calls[1]?.body.length, total);
+  t.ok(calls[1]?.body.subarray(0, PNG_BYTES.length).equals(PNG_BYTES));
+  t.ok(calls[1]?.body.subarray(-17).every((byte) => byte === 7));
+  t.match(
+    await failureOf(attach(t, gateway.origin, fileAt(files.origin), { spoolDirectory, maxBytes: 4 * MIB })),
+    {
+      code: 'request_too_large',
+      param: PARAM,
+    },
   );
-  const gateway: Host = await host(t, (request, response) => {
-    const to: Record<string, string> = {
-      '/backend-api/away': `${stranger.origin}/blob?sig=1`,
-      '/backend-api/back': `${stranger.origin}/back`,
-      '/backend-api/inside': '/backend-api/content',
-      '/backend-api/outside': '/static/page',
-      '/backend-api/circle': '/backend-api/circle',
-      '/backend-api/script': 'javascript:alert(1)',
-    };
-    const location = to[request.url ?? ''];
-    if (location === undefined) response.end('content');
-    else response.writeHead(307, { location }).end();
+  t.strictSame(readdirSync(spoolDirectory), []);
+});
+
+t.test('a file in the request is sent slice by slice, unchanged', async (t) => {
+  const { gateway, calls } = await backend(t);
+  const bytes = Buffer.alloc(1_000_001);
+  for (let at = 0; at < bytes.length; at += 1) bytes[at] = (at * 31) & 0xff;
+  t.match(await attach(t, gateway.origin, data(bytes, 'application/zip')), { sizeBytes: bytes.length });
+  t.ok(calls[1]?.body.equals(bytes));
+  t.equal(calls[1]?.headers['content-length'], String(bytes.length));
+});
+
+t.test('a file that breaks off under way is named, not the store', async (t) => {
+  const files = await serve(t, (_request, response) => {
+    response.writeHead(200, { 'content-length': MIB, 'content-type': 'application/zip' });
+    response.write(Buffer.alloc(MIB / 2));
+    setTimeout(() => response.destroy(), 100);
   });
-  const { links, files, session } = world(t, gateway.origin);
-  const fetched = async (path: string) => {
-    const { heard, over, reader: given } = reader();
-    const own = links.keep({ session, path, name: null, mimeType: null });
-    files.open(own.slice(FILES_PATH.length), { range: 'bytes=0-3', ifRange: null }, given);
-    await over;
-    return heard;
-  };
-  t.equal((await fetched('/backend-api/inside')).text, 'content');
-  t.match(gateway.asked.at(-1)?.headers, {
-    authorization: `Bearer ${TOKEN}`,
-    authkey: AUTH_KEY,
-    range: 'bytes=0-3',
+  const { gateway } = await backend(t);
+  t.match(await failureOf(attach(t, gateway.origin, fileAt(files.origin))), {
+    code: 'invalid_attachment',
+    param: PARAM,
+    message: /broke/,
   });
+});
 
-  const away = await fetched('/backend-api/away');
-  t.equal(away.text, 'blob');
-  t.strictSame(Object.keys(away.head?.headers ?? {}), ['content-type'], 'no cookies, nothing of its own');
-  const told = JSON.stringify(stranger.asked);
-  t.match(stranger.asked[0], { url: '/blob?sig=1', headers: { range: 'bytes=0-3' } });
-  t.notMatch(told, /canary|authorization|acc-1|oai-|referer|origin/i);
-
-  t.equal((await fetched('/backend-api/back')).text, 'content');
-  t.match(gateway.asked.at(-1), { url: '/backend-api/secret' });
-  t.notMatch(JSON.stringify(gateway.asked.at(-1)), 'canary', 'who left the session does not come back to it');
-
-  await fetched('/backend-api/outside');
-  t.match(gateway.asked.at(-1), { url: '/static/page' });
-  t.notMatch(JSON.stringify(gateway.asked.at(-1)), 'canary', 'a page of the gateway that is no API');
-
-  for (const path of ['/backend-api/circle', '/backend-api/script']) {
-    t.match((await fetched(path)).error, { code: 'upstream_protocol_error' }, path);
+t.test('who leaves in the middle of a step frees all its connections', async (t) => {
+  const gone = new Error('gone');
+  for (const step of ['announce', 'put', 'confirm', 'index'] as const) {
+    const files = await largeFile(t, 20 * MIB, true);
+    let reached = (): void => {};
+    const there = new Promise<void>((resolve) => (reached = resolve));
+    // Reads and never answers.
+    const { gateway, store } = await backend(t, {
+      [step]: (request: IncomingMessage) => {
+        request.resume();
+        reached();
+      },
+    });
+    const client = new AbortController();
+    const given = step === 'index' ? data('x', 'text/plain') : fileAt(files.origin);
+    const attached = failureOf(attach(t, gateway.origin, given, { signal: client.signal }));
+    await there;
+    client.abort(gone);
+    t.equal(await attached, gone, step);
+    t.ok(await until(() => files.sockets.size === 0), `${step}: the server of the file`);
+    const { sockets } = step === 'put' ? store : gateway;
+    t.ok(await until(() => sockets.size === 0), `${step}: the ${step === 'put' ? 'store' : 'gateway'}`);
+    await sleep(30);
+    t.equal(sockets.size, 0, `${step}: and nobody calls again`);
   }
-  t.equal(gateway.asked.filter(({ url }) => url === '/backend-api/circle').length, 6);
 });
 
-t.test('which links need the session', async (t) => {
-  let download_url = '';
-  const upstream = await host(t, (_, response) => json(response, { status: 'success', download_url }));
-  const { link, links, session } = world(t, upstream.origin);
-  const pathOf = async (url: string): Promise<string | null | undefined> => {
-    download_url = url;
-    const given = await link(session, pointer('file-service://file-1'), never);
-    return given?.startsWith(FILES_PATH) === true ? links.find(given.slice(FILES_PATH.length))?.path : given;
-  };
-  t.equal(
-    await pathOf(`${upstream.origin}/backend-anon/estuary/content?id=1`),
-    '/backend-anon/estuary/content?id=1',
-  );
-  t.equal(await pathOf('/backend-api/estuary/content?id=1'), '/backend-api/estuary/content?id=1', 'relative');
-  t.equal(
-    await pathOf('https://chatgpt.com/backend-api/estuary/content?id=1'),
-    '/backend-api/estuary/content?id=1',
-  );
-  t.equal(await pathOf(`${upstream.origin}/blob/1`), `${upstream.origin}/blob/1`);
-  t.equal(await pathOf('/blob/1'), `${upstream.origin}/blob/1`);
-  t.equal(await pathOf('https://evil.example/backend-api/x'), 'https://evil.example/backend-api/x');
-  t.equal(await pathOf(`${upstream.origin}/x/../backend-api/y`), '/backend-api/y');
-  t.equal(await pathOf('https://a.example/b c)"'), 'https://a.example/b%20c)%22');
-});
-
-t.test('what upstream says instead of a file becomes an honest error', async (t) => {
-  let answer: Answer = () => {};
-  const upstream = await host(t, (request, response) => answer(request, response));
-  const { links, files, session } = world(t, upstream.origin, { idleMs: 50 });
-  const codeFor = async (given: Answer): Promise<string | undefined> => {
-    answer = given;
-    const { heard, over, reader: listener } = reader();
-    const own = links.keep({ session, path: '/backend-api/x', name: null, mimeType: null });
-    files.open(own.slice(FILES_PATH.length), WHOLE, listener);
-    await over;
-    t.equal(heard.ends, 0);
-    t.notMatch(heard.error?.message, 'canary');
-    return heard.error?.code;
-  };
-  const status =
-    (code: number): Answer =>
-    (_, response) =>
-      void response.writeHead(code).end('canary');
-  t.equal(await codeFor(status(403)), 'upstream_refused');
-  t.equal(await codeFor(status(401)), 'upstream_refused');
-  t.equal(await codeFor(status(404)), 'unknown_url');
-  t.equal(await codeFor(status(429)), 'rate_limit_exceeded');
-  t.equal(await codeFor(status(503)), 'upstream_error');
-  t.equal(await codeFor(status(204)), 'upstream_protocol_error');
-  t.equal(await codeFor((request) => void request.socket.destroy()), 'upstream_unreachable');
-  t.equal(await codeFor(() => {}), 'upstream_timeout');
-  t.equal(
-    await codeFor((_, response) => void response.writeHead(200, { 'content-length': 9 }).write('half')),
-    'upstream_timeout',
-    'silence within the body',
-  );
-  const cut: Answer = (request, response) => {
-    response.writeHead(200, { 'content-length': 9 }).write('half');
-    setTimeout(() => request.socket.destroy(), 10);
-  };
-  t.equal(await codeFor(cut), 'upstream_protocol_error');
-});
-
-t.test('all bytes behind a link, up to a cap', async (t) => {
-  const upstream = await host(t, (request, response) => {
-    if (request.url === '/missing') return void response.writeHead(404).end();
-    if (request.url === '/hangs') return void response.write('x');
-    if (request.url === '/zipped')
-      return void response.writeHead(200, { 'content-encoding': 'gzip' }).end('x');
-    if (request.url !== '/endless') return void response.end(Buffer.from([0, 255, 10]));
-    const more = (): void => void (response.destroyed || response.write(Buffer.alloc(1024 * 1024), more));
-    more();
+t.test('files in the body of the conversation call', (t) => {
+  const attachment = (param: string): Attachment => ({
+    source: { kind: 'url', url: 'http://a.test' },
+    mimeType: null,
+    name: null,
+    lowDetail: false,
+    param,
   });
-  const { links, files, session } = world(t, upstream.origin);
-  const own = links.keep({ session, path: '/backend-api/x', name: null, mimeType: null });
-  t.strictSame([...(await files.read(own, never))], [0, 255, 10]);
-  t.equal(upstream.asked.at(-1)?.headers.authorization, `Bearer ${TOKEN}`);
-  t.strictSame([...(await files.read(`${upstream.origin}/open`, never))], [0, 255, 10]);
-  t.notMatch(JSON.stringify(upstream.asked.at(-1)), 'canary');
-  const refused = (path: string): Promise<unknown> =>
-    files.read(`${upstream.origin}${path}`, never).then(
-      () => null,
-      (error: unknown) => error,
-    );
-  t.match(await refused('/endless'), { code: 'upstream_protocol_error', message: /32 MiB/ });
-  t.match(await refused('/missing'), { code: 'upstream_error' }, "the client's URL was right");
-  t.match(await refused('/zipped'), { code: 'upstream_protocol_error' });
-  await t.rejects(files.read('/files/unknown', never), ChatError);
+  const [cat, dog, paper] = [attachment('a'), attachment('b'), attachment('c')];
+  const image = { mimeType: 'image/png', sizeBytes: 1234, width: 64, height: 32 };
+  const uploads = new Map<Attachment, UploadedFile>([
+    [cat, { ...image, id: 'file-SIM1', name: '1.png' }],
+    [dog, { ...image, id: 'file_0002', name: '2.png' }],
+    [
+      paper,
+      {
+        id: 'file-SIM3',
+        name: '3.pdf',
+        mimeType: 'application/pdf',
+        sizeBytes: 9,
+        width: null,
+        height: null,
+      },
+    ],
+  ]);
+  const part = (attachment: Attachment) => ({ type: 'attachment', attachment }) as const;
+  const turn: Turn = {
+    model: { slug: 'auto', gizmoId: null },
+    messages: [
+      {
+        role: 'user',
+        parts: [
+          { type: 'text', text: 'one' },
+          part(cat),
+          part(dog),
+          { type: 'text', text: 'two' },
+          part(paper),
+        ],
+      },
+      { role: 'user', parts: [part(paper)] },
+      { role: 'user', parts: [] },
+    ],
+    keepHistory: false,
+    conversationId: null,
+    parentMessageId: 'p',
+    hints: [],
+  };
+  let ids = 0;
+  const newId = (): string => `id-${(ids += 1)}`;
+  const { json, messageIds } = encodeTurn({ turn, uploads, continued: null }, newId);
+  const size = { width: 64, height: 32 };
+  const pointer = (asset_pointer: string): object => ({
+    content_type: 'image_asset_pointer',
+    asset_pointer,
+    size_bytes: 1234,
+    ...size,
+  });
+  const pdf = { id: 'file-SIM3', size: 9, name: '3.pdf', mime_type: 'application/pdf' };
+  const body = JSON.parse(json) as Record<string, unknown>;
+  t.strictSame(body['messages'], [
+    {
+      id: messageIds[0],
+      author: { role: 'user' },
+      content: {
+        content_type: 'multimodal_text',
+        parts: ['one', pointer('file-service://file-SIM1'), pointer('sediment://file_0002'), 'two'],
+      },
+      metadata: {
+        attachments: [
+          { id: 'file-SIM1', size: 1234, name: '1.png', mime_type: 'image/png', ...size },
+          { id: 'file_0002', size: 1234, name: '2.png', mime_type: 'image/png', ...size },
+          pdf,
+        ],
+      },
+    },
+    {
+      id: messageIds[1],
+      author: { role: 'user' },
+      content: { content_type: 'multimodal_text', parts: [''] },
+      metadata: { attachments: [pdf] },
+    },
+    {
+      id: messageIds[2],
+      author: { role: 'user' },
+      content: { content_type: 'text', parts: [''] },
+      metadata: {},
+    },
+  ]);
+  t.throws(() => encodeTurn({ turn, uploads: new Map(), continued: null }, newId), /was not uploaded/);
 
-  const client = new AbortController();
-  const hanging = files.read(`${upstream.origin}/hangs`, client.signal);
-  while (upstream.asked.at(-1)?.url !== '/hangs') await sleep(5);
-  client.abort(new Error('gone'));
-  await t.rejects(hanging, { message: 'gone' });
-  while (!upstream.gone.includes('/hangs')) await sleep(5);
+  const continued = { conversationId: 'c-9', messageId: 'm-9' };
+  const going = encodeTurn({ turn, uploads, continued }, newId);
+  t.strictSame(going.messageIds, []);
+  const goOn = JSON.parse(going.json) as Record<string, unknown>;
+  t.match(goOn, { action: 'continue', conversation_id: 'c-9', parent_message_id: 'm-9', model: 'auto' });
+  t.notOk('messages' in goOn);
+  t.end();
 });

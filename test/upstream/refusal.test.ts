@@ -157,6 +157,7 @@ t.test('no body makes it throw', (t) => {
 t.test('a turn becomes the body of the conversation call', (t) => {
   let ids = 0;
   const newId = (): string => `id-${(ids += 1)}`;
+  const nothingElse = { uploads: new Map(), continued: null };
   const turn = {
     model: { slug: 'gpt-4o', gizmoId: null },
     messages: [
@@ -168,7 +169,7 @@ t.test('a turn becomes the body of the conversation call', (t) => {
     parentMessageId: null,
     hints: [],
   } as const;
-  const body = JSON.parse(encodeTurn(turn, newId).json) as Record<string, unknown>;
+  const body = JSON.parse(encodeTurn({ turn, ...nothingElse }, newId).json) as Record<string, unknown>;
   t.match(body, {
     action: 'next',
     model: 'gpt-4o',
@@ -195,14 +196,14 @@ t.test('a turn becomes the body of the conversation call', (t) => {
     conversationId: 'c',
     parentMessageId: 'p',
   };
-  t.match(JSON.parse(encodeTurn(going, newId).json), {
+  t.match(JSON.parse(encodeTurn({ turn: going, ...nothingElse }, newId).json), {
     conversation_mode: { kind: 'gizmo_interaction', gizmo_id: 'g-1' },
     history_and_training_disabled: false,
     conversation_id: 'c',
     parent_message_id: 'p',
   });
   const cut = { conversationId: 'c', messageId: 'm' };
-  const { json, messageIds } = encodeTurn(going, newId, cut);
+  const { json, messageIds } = encodeTurn({ turn: going, uploads: new Map(), continued: cut }, newId);
   t.match(JSON.parse(json), {
     action: 'continue',
     conversation_id: 'c',

@@ -1,8 +1,8 @@
-import type { Turn, TurnMessage } from '../../conversation/turn.ts';
+import type { Ask, MessagePart, TurnMessage, UploadedFile } from '../../conversation/turn.ts';
 
 /** A browser window of this size in this time zone; the backend wants some of each. */
 const TIMEZONE = 'America/Los_Angeles';
-const TIMEZONE_OFFSET_MIN = -480;
+export const TIMEZONE_OFFSET_MIN = -480;
 const WINDOW = {
   is_dark_mode: false,
   time_since_loaded: 60,
@@ -13,12 +13,6 @@ const WINDOW = {
   screen_width: 1920,
 };
 
-/** An answer that upstream cut and is to go on with. */
-export interface CutAnswer {
-  readonly conversationId: string;
-  readonly messageId: string;
-}
-
 export interface EncodedTurn {
   /** The body of the conversation call. */
   readonly json: string;
@@ -26,11 +20,19 @@ export interface EncodedTurn {
   readonly messageIds: readonly string[];
 }
 
-/** `newId` makes uuids; every call makes new ones, for the backend knows a message by its id alone. */
-export function encodeTurn(turn: Turn, newId: () => string, continued: CutAnswer | null = null): EncodedTurn {
-  const messageIds = continued === null ? turn.messages.map(() => newId()) : [];
+/**
+ * `newId` makes uuids; every call makes new ones, for the backend knows a message by its id alone. A cut
+ * answer is continued in its own place, and nothing is asked anew.
+ */
+export function encodeTurn({ turn, uploads, continued }: Ask, newId: () => string): EncodedTurn {
+  const messages = continued === null ? turn.messages : [];
+  const messageIds = messages.map(() => newId());
+  const encoded = messages.map((message, at) => encodeMessage(message, uploads, messageIds[at] ?? newId()));
+  const conversationId = continued?.conversationId ?? turn.conversationId;
   const json = JSON.stringify({
-    ...(continued === null ? encodeQuestion(turn, messageIds, newId) : encodeContinue(continued)),
+    ...(continued === null ? { action: 'next', messages: encoded } : { action: 'continue' }),
+    ...(conversationId === null ? {} : { conversation_id: conversationId }),
+    parent_message_id: continued?.messageId ?? turn.parentMessageId ?? newId(),
     model: turn.model.slug,
     conversation_mode: encodeMode(turn.model.gizmoId),
     history_and_training_disabled: !turn.keepHistory,
@@ -55,22 +57,45 @@ export function encodeTurn(turn: Turn, newId: () => string, continued: CutAnswer
   return { json, messageIds };
 }
 
-function encodeQuestion(turn: Turn, messageIds: readonly string[], newId: () => string): object {
+function encodeMessage({ role, parts }: TurnMessage, uploads: Ask['uploads'], id: string): object {
+  const files = parts.flatMap((part) => (part.type === 'attachment' ? [uploaded(part, uploads)] : []));
+  if (files.length === 0) {
+    const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+    return { id, author: { role }, content: { content_type: 'text', parts: [text] }, metadata: {} };
+  }
+  const encoded = parts.flatMap((part) => encodePart(part, uploads));
   return {
-    action: 'next',
-    messages: turn.messages.map((message, at) => encodeMessage(message, messageIds[at] ?? newId())),
-    ...(turn.conversationId === null ? {} : { conversation_id: turn.conversationId }),
-    parent_message_id: turn.parentMessageId ?? newId(),
+    id,
+    author: { role },
+    content: { content_type: 'multimodal_text', parts: encoded.length === 0 ? [''] : encoded },
+    metadata: { attachments: files.map(encodeAttachment) },
   };
 }
 
-function encodeContinue({ conversationId, messageId }: CutAnswer): object {
-  return { action: 'continue', conversation_id: conversationId, parent_message_id: messageId };
+/** What the model sees in its place; other files than images are only attached. */
+function encodePart(part: MessagePart, uploads: Ask['uploads']): (string | object)[] {
+  if (part.type === 'text') return [part.text];
+  const { id, sizeBytes, width, height } = uploaded(part, uploads);
+  if (width === null || height === null) return [];
+  const scheme = id.startsWith('file_') ? 'sediment' : 'file-service';
+  const pointer = `${scheme}://${id}`;
+  return [
+    { content_type: 'image_asset_pointer', asset_pointer: pointer, size_bytes: sizeBytes, width, height },
+  ];
 }
 
-function encodeMessage({ role, parts }: TurnMessage, id: string): object {
-  const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
-  return { id, author: { role }, content: { content_type: 'text', parts: [text] }, metadata: {} };
+function encodeAttachment({ id, name, mimeType, sizeBytes, width, height }: UploadedFile): object {
+  const size = width === null || height === null ? {} : { width, height };
+  return { id, size: sizeBytes, name, mime_type: mimeType, ...size };
+}
+
+function uploaded(
+  { attachment }: Extract<MessagePart, { type: 'attachment' }>,
+  uploads: Ask['uploads'],
+): UploadedFile {
+  const file = uploads.get(attachment);
+  if (file === undefined) throw new TypeError(`${attachment.param} was not uploaded`);
+  return file;
 }
 
 function encodeMode(gizmoId: string | null): object {
