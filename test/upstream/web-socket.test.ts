@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,6 +32,8 @@ const clearance = { requirementsToken: null, proofToken: null, arkoseToken: null
 
 type OnSocket = (socket: WebSocket, request: IncomingMessage, count: number) => unknown;
 
+type Serve = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;
+
 interface World {
   readonly origin: string;
   readonly server: Server;
@@ -54,7 +56,7 @@ interface WorldOptions {
 /** The backend's side: the conversation call, the registration and the socket on one port. */
 async function createWorld(t: Test, options: WorldOptions): Promise<World> {
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-  const server = createServer(async (request, response) => {
+  const serve: Serve = async (request, response) => {
     world.paths.push(request.url ?? '');
     for await (const _ of request);
     const url = `${world.origin.replace('http', 'ws')}/client/hubs/conversations?access_token=${URL_TOKEN}`;
@@ -69,7 +71,8 @@ async function createWorld(t: Test, options: WorldOptions): Promise<World> {
     if (answer !== undefined)
       return response.writeHead(200, { 'content-type': answer.contentType }).end(answer.body);
     return response.writeHead(200, json).end(JSON.stringify({ wss_url: url, ...IDS }));
-  });
+  };
+  const server = createServer((request, response) => void serve(request, response));
   let count = 0;
   server.on('upgrade', (request, socket, head) => {
     world.paths.push(request.url ?? '');
@@ -438,8 +441,8 @@ t.test('abort frees the socket in every phase, and nothing more is heard', async
     const upgraded = once(world.server, 'upgrade');
     const heard = createCaller(t, world.origin)();
     const [request] = (await upgraded) as [IncomingMessage];
-    if (phase !== 'connecting') await heard.opened;
     const closed = once(request.socket, 'close');
+    if (phase !== 'connecting') await heard.opened;
     if (phase === 'paused') heard.control.pause();
     if (phase === 'reconnecting') await closed;
     const startMs = performance.now();
