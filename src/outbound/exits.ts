@@ -1,4 +1,8 @@
+import type { Socket } from 'node:net';
+import { ChatError } from '../errors.ts';
 import { createDial } from './dial.ts';
+import type { Dial, DialTarget } from './dial.ts';
+import { toNetworkFailure } from './network-failure.ts';
 import { parseProxy } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
 import { createRoute } from './route.ts';
@@ -20,6 +24,8 @@ export interface Exits {
   pick(): string;
   /** Sends one request through `exit`. No deadline but CONNECT_TIMEOUT_MS: the caller has the others. */
   send(exit: string, request: OutboundRequest, reader: ResponseReader): SendControl;
+  /** A bare connection through `exit`, with TLS for `https:`. Rejects with a ChatError or the signal's reason. */
+  dial(exit: string, target: DialTarget, signal: AbortSignal): Promise<Socket>;
   /** Waits for what is under way; `destroy` ends it. Both idempotent. */
   close(): Promise<void>;
   destroy(): Promise<void>;
@@ -41,6 +47,8 @@ export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits 
   }
   const names = byName.size === 0 ? [DIRECT] : [...byName.keys()];
   const routes = new Map<string, Route>();
+  const dials = new Map<string, Dial>();
+  const dialled = new Set<Socket>();
   let turn = 0;
   let isEnding = false;
 
@@ -49,6 +57,26 @@ export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits 
     const proxy = byName.get(exit);
     if (proxy === undefined && exit !== DIRECT) throw new TypeError(`no exit is called ${exit}`);
     return proxy ?? null;
+  }
+
+  function dialOf(exit: string): Dial {
+    const dial = dials.get(exit) ?? createDial({ proxy: proxyOf(exit), timeoutMs: connectTimeoutMs });
+    dials.set(exit, dial);
+    return dial;
+  }
+
+  async function dial(exit: string, target: DialTarget, signal: AbortSignal): Promise<Socket> {
+    try {
+      const socket = await dialOf(exit)(target, signal);
+      dialled.add(socket);
+      socket.once('close', () => dialled.delete(socket));
+      if (isEnding) socket.destroy();
+      if (isEnding) throw new ChatError('shutting_down', 'The proxy is shutting down.');
+      return socket;
+    } catch (error) {
+      if (signal.aborted || !(error instanceof Error)) throw error;
+      throw toNetworkFailure(error, 'dialling', byName.get(exit)?.label ?? null);
+    }
   }
 
   function routeTo(exit: string, origin: string): Route {
@@ -71,6 +99,7 @@ export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits 
 
   async function end(how: 'close' | 'destroy'): Promise<void> {
     isEnding = true;
+    if (how === 'destroy') for (const socket of dialled) socket.destroy();
     const alive = [...routes.values()].filter(({ pool }) => !pool.destroyed);
     await Promise.all(alive.map(({ pool }) => pool[how]()));
   }
@@ -89,6 +118,7 @@ export function createExits({ proxies, connectTimeoutMs }: ExitsOptions): Exits 
       if (isEnding) return sendThrough(null, request, reader, label);
       return sendThrough(routeTo(exit, request.origin), request, reader, label);
     },
+    dial,
     close: () => end('close'),
     destroy: () => end('destroy'),
   };

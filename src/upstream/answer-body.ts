@@ -106,6 +106,15 @@ export function createBadBody(
   headers: ResponseHeaders,
   explain: (body: string) => ChatError,
 ): AnswerBody {
+  return createWholeBody(control, headers, (body) => reader.onFailure(explain(body)));
+}
+
+/** A small answer, told in one piece: all of it, or what came of it by then. */
+export function createWholeBody(
+  control: SendControl,
+  headers: ResponseHeaders,
+  onWhole: (body: string) => void,
+): AnswerBody {
   const body = createBodyCollector(MAX_BAD_BODY_BYTES);
   let isOver = false;
   const conclude = (): void => {
@@ -113,7 +122,7 @@ export function createBadBody(
     isOver = true;
     clearTimeout(timer);
     control.abort();
-    reader.onFailure(explain(decompress(body.bytes(), headers) ?? ''));
+    onWhole(decompress(body.bytes(), headers) ?? '');
   };
   const timer = setTimeout(conclude, BAD_BODY_TIMEOUT_MS);
   return {

@@ -1,17 +1,21 @@
 import type { ChatPorts, Clearance, Session, StreamReader } from '../chat/ports.ts';
 import type { Turn } from '../conversation/turn.ts';
+import type { ChatError } from '../errors.ts';
 import { headerText, mediaType } from '../outbound/exchange.ts';
 import type { Exits } from '../outbound/exits.ts';
 import type { OutboundRequest, ResponseHeaders, SendControl } from '../outbound/send.ts';
-import { createBadBody, createInflatedBody, createPlainBody } from './answer-body.ts';
+import { createBadBody, createInflatedBody, createPlainBody, createWholeBody } from './answer-body.ts';
 import type { AnswerBody } from './answer-body.ts';
 import { baseHeaders, basePath } from './headers.ts';
 import type { ClientProfile, Headers } from './headers.ts';
 import { encodeTurn } from './protocol/encode-turn.ts';
 import { toRefusal, toWrongAnswer } from './protocol/refusal.ts';
+import { parseHandOver } from './protocol/socket-frame.ts';
+import { createWebSocketAnswers } from './web-socket.ts';
+import type { SocketTicket } from './web-socket.ts';
 
 export interface UpstreamClientOptions {
-  readonly exits: Pick<Exits, 'send'>;
+  readonly exits: Pick<Exits, 'send' | 'dial'>;
   readonly profile: ClientProfile;
   /** Makes uuids. */
   readonly newId: () => string;
@@ -20,27 +24,44 @@ export interface UpstreamClientOptions {
 /** The conversation call. Has no deadlines of its own but CONNECT_TIMEOUT_MS: the spine has the others. */
 export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatPorts, 'converse'> {
   const { exits, profile, newId } = options;
+  const sockets = createWebSocketAnswers({ exits, profile, nowMs: Date.now, random: Math.random });
   return {
     converse(session, ask, clearance, reader) {
       let body: AnswerBody | null = null;
+      let control: SendControl | null = null;
       const { json, messageIds } = encodeTurn(ask, newId);
-      const control = exits.send(session.exit, toRequest(session, json, clearance, profile), {
-        onHead(status, headers) {
-          body = openBody({ status, headers, session, turn: ask.turn }, reader, control);
-        },
-        onBytes: (chunk) => body?.write(chunk),
-        onEnd: () => body?.end(),
-        onFailure: (error) => (body === null ? reader.onFailure(error) : body.fail(error)),
+      const call = (): SendControl =>
+        exits.send(session.exit, toRequest(session, json, clearance, profile), {
+          onHead(status, headers) {
+            if (control !== null)
+              body = openBody({ status, headers, session, turn: ask.turn }, reader, control, socket);
+          },
+          onBytes: (chunk) => body?.write(chunk),
+          onEnd: () => body?.end(),
+          onFailure(error) {
+            if (body !== null) return body.fail(error);
+            socket.decline(false);
+            reader.onFailure(error);
+          },
+        });
+      const socket = sockets.prepare(session, () => {
+        control = call();
       });
       return {
         askedIds: messageIds,
-        pause: () => (body === null ? control.pause() : body.pause()),
+        pause() {
+          socket.pause();
+          if (body === null) control?.pause();
+          else body.pause();
+        },
         resume() {
-          control.resume();
+          socket.resume();
+          control?.resume();
           body?.resume();
         },
         abort() {
-          control.abort();
+          socket.abort();
+          control?.abort();
           body?.drop();
         },
       };
@@ -78,19 +99,44 @@ interface AnswerHead {
   readonly turn: Turn;
 }
 
-function openBody(head: AnswerHead, reader: StreamReader, control: SendControl): AnswerBody {
-  const { status, headers, session, turn } = head;
+function openBody(
+  head: AnswerHead,
+  reader: StreamReader,
+  control: SendControl,
+  socket: SocketTicket,
+): AnswerBody {
+  const { status, headers } = head;
   const contentType = mediaType(headers);
-  if (status !== 200 || contentType !== 'text/event-stream') {
-    return createBadBody(reader, control, headers, (body) => {
-      if (status >= 200 && status < 300) return toWrongAnswer(status, contentType, body);
-      const retryAfter = headerText(headers, 'retry-after');
-      const anonymous = session.caller.token === null;
-      const model = turn.model.gizmoId ?? turn.model.slug;
-      return toRefusal({ status, contentType, body, retryAfter, anonymous, at: 'conversation', model });
+  if (status === 200 && contentType === 'text/event-stream') {
+    socket.decline(true);
+    return openStream(reader, control, headers);
+  }
+  if (status === 200 && contentType.includes('json')) {
+    return createWholeBody(control, headers, (body) => {
+      const handOver = parseHandOver(body);
+      if (handOver !== null) return socket.take(handOver, reader);
+      socket.decline(false);
+      reader.onFailure(toWrongAnswer(status, contentType, body));
     });
   }
+  socket.decline(false);
+  return createBadBody(reader, control, headers, (body) => explain(head, contentType, body));
+}
+
+function openStream(reader: StreamReader, control: SendControl, headers: ResponseHeaders): AnswerBody {
   const encoding = headerText(headers, 'content-encoding').trim().toLowerCase();
   if (encoding === '' || encoding === 'identity') return createPlainBody(reader, control);
   return createInflatedBody(encoding, reader, control);
+}
+
+function explain(
+  { status, headers, session, turn }: AnswerHead,
+  contentType: string,
+  body: string,
+): ChatError {
+  if (status >= 200 && status < 300) return toWrongAnswer(status, contentType, body);
+  const retryAfter = headerText(headers, 'retry-after');
+  const anonymous = session.caller.token === null;
+  const model = turn.model.slug;
+  return toRefusal({ status, contentType, body, retryAfter, anonymous, at: 'conversation', model });
 }

@@ -66,8 +66,8 @@ export function toStreamRefusal(message: string, code: string | null = null): Ch
 }
 
 /**
- * The conversation call succeeded with something else than an event stream. `body` may be cut; a web
- * socket's address is what the backend gives when it ignores `force_use_sse`.
+ * The conversation call succeeded with something else than an event stream. `body` may be cut; a
+ * complete hand-over to a web socket does not come here.
  */
 export function toWrongAnswer(status: number, contentType: string, body: string): ChatError {
   if (CHALLENGE_MARK.test(body)) return challenge();
@@ -75,7 +75,7 @@ export function toWrongAnswer(status: number, contentType: string, body: string)
   if (json !== null && 'wss_url' in json) {
     return error(
       'upstream_protocol_error',
-      'The backend wants to answer over a web socket, which the proxy does not speak: it asked for an event stream (force_use_sse).',
+      'The backend wants to answer over a web socket, and names no usable address or no id for it.',
     );
   }
   if (json !== null && ('detail' in json || 'error' in json)) return toStreamRefusal(body);
