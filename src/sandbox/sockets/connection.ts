@@ -33,7 +33,8 @@ export interface ConnectionFacts {
 }
 
 const POLICY_VIOLATION = 1008;
-const GOING_NORMALLY = [1000, 1001];
+/** What a close is called when there was none. */
+const ABNORMAL = 1006;
 
 export function createConnection({ id, owner, reconnectionToken, onLost }: ConnectionFacts): Connection {
   let socket: WebSocket | null = null;
@@ -69,7 +70,7 @@ export function createConnection({ id, owner, reconnectionToken, onLost }: Conne
       fresh.on('close', (code) => {
         if (socket !== fresh) return;
         socket = null;
-        onLost(GOING_NORMALLY.includes(code));
+        onLost(code !== ABNORMAL);
       });
       fresh.send(toConnected({ id, owner, reconnectionToken }));
       redelivered += unacked.length;
