@@ -1,6 +1,6 @@
 import type { Handler } from './exchange.ts';
 
-export interface Route {
+interface Route {
   readonly handler: Handler;
   readonly params: Readonly<Record<string, string>>;
 }
