@@ -1,4 +1,5 @@
-import { isObject } from './json-shape.ts';
+import type { IncomingHttpHeaders } from 'node:http';
+import { isObject, type JsonObject } from './json-shape.ts';
 import type { RefusalName } from './refusals.ts';
 import type { Persona } from './scenario.ts';
 
@@ -9,6 +10,13 @@ export type CallerVerdict =
   | { readonly ok: true; readonly persona: Persona }
   | { readonly ok: false; readonly refusal: RefusalName };
 
+/** Who calls, and whose things are his. */
+export interface Caller {
+  readonly persona: Persona;
+  readonly owner: string;
+}
+
+const ANONYMOUS = 'anonymous:';
 const ACCESS_TOKEN = /^Bearer (eyJhbGciOi\S*)$/;
 
 /**
@@ -25,12 +33,33 @@ export function identifyCaller(base: Base, authorization: string, nowMs: number)
   return { ok: true, persona: token.includes('free') ? 'chatgpt-freeaccount' : 'chatgpt-paid' };
 }
 
+/**
+ * The name under which a caller's things are kept: that of an account within its workspace,
+ * which outlives its tokens, or of an anonymous browser.
+ */
+export function ownerOf(base: Base, headers: IncomingHttpHeaders): string {
+  if (base === '/backend-anon') return `${ANONYMOUS}${String(headers['oai-device-id'])}`;
+  const token = ACCESS_TOKEN.exec(headers.authorization ?? '')?.[1] ?? '';
+  const subject = readClaims(token)?.['sub'];
+  return `account:${typeof subject === 'string' ? subject : token}:${String(headers['chatgpt-account-id'] ?? '')}`;
+}
+
+/** Anonymous visitors change their device id from call to call, so to a chat they are all one. */
+export function isSameOwner(owner: string, other: string): boolean {
+  return owner === other || (owner.startsWith(ANONYMOUS) && other.startsWith(ANONYMOUS));
+}
+
 function isPast(token: string, nowMs: number): boolean {
-  const payload = token.split('.')[1] ?? '';
+  const expiresAtS = readClaims(token)?.['exp'];
+  return typeof expiresAtS === 'number' && expiresAtS * 1000 <= nowMs;
+}
+
+/** Null: no JWT. */
+function readClaims(token: string): JsonObject | null {
   try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
-    return isObject(claims) && typeof claims['exp'] === 'number' && claims['exp'] * 1000 <= nowMs;
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    return isObject(claims) ? claims : null;
   } catch {
-    return false;
+    return null;
   }
 }

@@ -9,6 +9,8 @@ export interface Clearance {
   readonly proof: { readonly seed: string; readonly difficulty: string } | null;
   /** The exact Arkose text expected; null: none asked for. */
   readonly arkoseToken: string | null;
+  /** The Arkose text is expected for models with that in their name only; empty: for all. */
+  readonly arkoseModels: string;
   /** The caller was told to sign in: the token opens nothing. */
   readonly loginForced: boolean;
 }

@@ -6,13 +6,13 @@ import type { World } from './world.ts';
 export const CONTROL_PREFIX = '/__sandbox/';
 
 /** The control endpoints, by method and path. */
-export function createControlRoutes(world: World): ReadonlyMap<string, Handler> {
-  return new Map<string, Handler>([
+export function createControlRoutes(world: World): Iterable<readonly [string, Handler]> {
+  return [
     [`POST ${CONTROL_PREFIX}scenario`, (exchange) => setScenario(world, exchange)],
     [`POST ${CONTROL_PREFIX}reset`, (exchange) => reset(world, exchange)],
     [`GET ${CONTROL_PREFIX}requests`, (exchange) => showRequests(world, exchange)],
     [`GET ${CONTROL_PREFIX}state`, (exchange) => showState(world, exchange)],
-  ]);
+  ];
 }
 
 /** Replaces all scenarios by the one given, or by a list to be used in order. */
@@ -48,6 +48,8 @@ function showState(world: World, { response }: Exchange): void {
     counts: world.recorder.counts(),
     unusedTokens: world.ledger.size,
     conversations: world.conversations.size,
+    files: world.files.size,
+    sockets: world.sockets.state(),
     scenarios: world.scenarios.remaining(),
   });
 }

@@ -37,6 +37,8 @@ export interface ConversationBody {
   readonly conversationId: string | null;
   readonly temporary: boolean;
   readonly encodings: readonly string[];
+  /** What the site's buttons ask for, such as `picture_v2`. */
+  readonly hints: readonly string[];
 }
 
 export type ParsedBody =
@@ -115,6 +117,7 @@ function toBody(json: JsonObject): ConversationBody {
     parentMessageId: json['parent_message_id'] as string,
     conversationId: (json['conversation_id'] as string | null | undefined) ?? null,
     temporary: json['history_and_training_disabled'] === true,
+    hints: (json['system_hints'] as string[] | undefined) ?? [],
     encodings: (json['supported_encodings'] as string[] | undefined) ?? [],
   };
 }

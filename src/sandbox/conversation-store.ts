@@ -1,14 +1,22 @@
-/** What a conversation needs to go on. */
-interface Conversation {
+import type { Passage } from './flows/passages.ts';
+
+/** What a conversation needs to go on, and its files to be found. */
+export interface Conversation {
   readonly id: string;
+  readonly owner: string;
+  /** Its files can be had, but it cannot be continued. */
+  readonly temporary: boolean;
+  /** Messages that can be a parent: all that were sent or shown, and the root. */
+  readonly messageIds: Set<string>;
+  readonly prompts: string[];
   /** The answer that was broken off, if the last one was. */
-  readonly unfinished: UnfinishedAnswer | null;
+  unfinished: UnfinishedAnswer | null;
 }
 
 export interface UnfinishedAnswer {
   readonly messageId: string;
-  readonly text: string;
-  readonly rest: readonly string[];
+  readonly said: readonly Passage[];
+  readonly rest: readonly Passage[];
 }
 
 /** The newest conversations; older ones are forgotten. */

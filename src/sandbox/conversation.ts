@@ -1,18 +1,20 @@
 import type { Base } from './callers.ts';
 import { parseConversationBody, textOf, type ConversationBody } from './conversation-body.ts';
-import type { UnfinishedAnswer } from './conversation-store.ts';
 import { encodeDelta, encodeDeltaError } from './delta-stream.ts';
-import type { Exchange, Handler } from './exchange.ts';
+import { sendJson, type Exchange, type Handler } from './exchange.ts';
 import { admit, passEdge, playError, refuse } from './gate.ts';
 import { encodeLegacy, encodeLegacyError } from './legacy-stream.ts';
-import { isKnownModel, toServedModel } from './models.ts';
-import { playStream } from './play-stream.ts';
+import { checkAttachments } from './files/attachments.ts';
+import { isKnownGizmo, isKnownModel, toServedModel } from './models.ts';
+import { playStream, type Ending } from './play-stream.ts';
+import { recallConversation } from './recall.ts';
 import { detail, RefusedError } from './refusals.ts';
-import type { Scenario } from './scenario.ts';
+import type { Encoding, Scenario } from './scenario.ts';
 import type { Script } from './script.ts';
 import { checkSentinel } from './sentinel-check.ts';
+import { createSocketWire } from './sockets/socket-wire.ts';
 import { writeTurn } from './turn-writer.ts';
-import { createWire } from './wire.ts';
+import { createWire, type Wire } from './wire.ts';
 import type { World } from './world.ts';
 
 /** `POST {base}/conversation`: one turn, answered with a stream of events. */
@@ -21,28 +23,38 @@ export function createConversationHandler(world: World, base: Base): Handler {
     const scenario = await passEdge(world, exchange, 'conversation');
     if (scenario === null) return;
     const caller = admit(world, exchange, base, true);
-    const body = readTurn(world, exchange);
-    clear(world, exchange, base, scenario);
-    if (world.strict && !isKnownModel(body.model)) refuse(world, 'model_not_found', body.model);
-    const unfinished = findUnfinished(world, body);
+    const body = readTurn(world, exchange, caller.owner);
+    clear(world, exchange, base, scenario, body.model);
+    if (world.strict) checkNames(world, body);
+    const conversation = recallConversation(world, caller.owner, body);
     playError(world, scenario, 'conversation', body.model);
 
-    const model = toServedModel(body.model, scenario.persona ?? caller);
-    const script = writeTurn({ world, scenario, body, model, prompt: promptOf(body), unfinished });
-    await stream(world, exchange, scenario, script, body.encodings);
+    const model = scenario.servedModel ?? toServedModel(body.model, scenario.persona ?? caller.persona);
+    const script = writeTurn({ world, scenario, body, model, prompt: promptOf(body), conversation });
+    if (scenario.transport === 'websocket')
+      await playOverSocket(world, exchange, scenario, script, caller.owner);
+    else await stream(world, exchange, scenario, script, body.encodings);
   };
 }
 
-function readTurn(world: World, exchange: Exchange): ConversationBody {
+function readTurn(world: World, exchange: Exchange, owner: string): ConversationBody {
   const parsed = parseConversationBody(exchange.body.json);
   if (!parsed.ok) throw new RefusedError(detail(422, parsed.problems));
   if (parsed.chars > world.maxMessageChars) refuse(world, 'message_too_long');
+  const problems = checkAttachments(world.files, owner, parsed.body.messages);
+  exchange.record.warnings.push(...problems.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`));
+  if (world.strict && problems.length > 0) throw new RefusedError(detail(422, problems));
   return parsed.body;
 }
 
-function clear(world: World, exchange: Exchange, base: Base, scenario: Scenario): void {
+function checkNames(world: World, { model, gizmoId }: ConversationBody): void {
+  if (!isKnownModel(model)) refuse(world, 'model_not_found', model);
+  if (gizmoId !== null && !isKnownGizmo(gizmoId)) refuse(world, 'gizmo_not_found');
+}
+
+function clear(world: World, exchange: Exchange, base: Base, scenario: Scenario, model: string): void {
   if (!world.strict || !scenario.checkSentinel) return;
-  const verdict = checkSentinel(world, exchange.request.headers, base);
+  const verdict = checkSentinel(world, exchange.request.headers, base, model);
   if (verdict.kind === 'login-required') return refuse(world, 'unauthorized');
   if (verdict.kind === 'passed') {
     exchange.record.warnings.push(...verdict.warnings);
@@ -50,19 +62,6 @@ function clear(world: World, exchange: Exchange, base: Base, scenario: Scenario)
   }
   exchange.record.warnings.push(verdict.problem);
   refuse(world, 'unusual_activity');
-}
-
-/**
- * The broken-off answer that `continue` asks for. A strict sandbox knows its conversations and
- * refuses others; a lenient one believes the caller.
- */
-function findUnfinished(world: World, body: ConversationBody): UnfinishedAnswer | null {
-  if (body.conversationId === null) return null;
-  const known = world.conversations.find(body.conversationId);
-  if (world.strict && known === undefined) refuse(world, 'conversation_not_found');
-  if (body.action !== 'continue') return null;
-  if (known?.unfinished?.messageId !== body.parentMessageId) refuse(world, 'conversation_not_found');
-  return known.unfinished;
 }
 
 function promptOf(body: ConversationBody): string {
@@ -83,10 +82,41 @@ async function stream(
   // Headers leave when the turn is accepted, not when the first word is found.
   response.flushHeaders();
   const wire = createWire(response, scenario, world.now);
+  const ending = await play(exchange, scenario, script, encoding, wire);
+  if (ending !== 'cut') return;
+  world.recorder.markCut(record);
+  await wire.cut();
+}
+
+/** Says where the answer will be told, and tells it there. */
+async function playOverSocket(
+  world: World,
+  exchange: Exchange,
+  scenario: Scenario,
+  script: Script,
+  owner: string,
+): Promise<void> {
+  const response_id = world.random.uuid();
+  const conversation_id = script.conversationId;
+  const wss_url = world.sockets.register(exchange.request.headers.host ?? '', owner);
+  sendJson(exchange.response, 200, { wss_url, conversation_id, response_id });
+  const ids = { conversation_id, response_id };
+  const wire = await createSocketWire({ hub: world.sockets, owner, scenario, ids });
+  if ((await play(exchange, scenario, script, 'legacy', wire)) === 'cut') await wire.cut();
+}
+
+async function play(
+  { record }: Exchange,
+  scenario: Scenario,
+  script: Script,
+  encoding: Encoding,
+  wire: Wire,
+): Promise<Ending> {
   record.playing = true;
-  const ending = await playStream({
-    frames: encoding === 'v1' ? encodeDelta(script) : encodeLegacy(script),
-    errorFrame: encoding === 'v1' ? encodeDeltaError(script, scenario) : encodeLegacyError(script, scenario),
+  const delta = encoding === 'v1';
+  return playStream({
+    frames: delta ? encodeDelta(script) : encodeLegacy(script),
+    errorFrame: delta ? encodeDeltaError(script, scenario) : encodeLegacyError(script, scenario),
     scenario,
     wire,
     onEvent: (sent) => {
@@ -95,7 +125,4 @@ async function stream(
   }).finally(() => {
     record.playing = false;
   });
-  if (ending !== 'cut') return;
-  world.recorder.markCut(record);
-  await wire.cut();
 }

@@ -2,7 +2,7 @@ import { findChanges, type Change } from './document-changes.ts';
 import { dataFrame, DONE, toErrorEnvelope, type Frame } from './frames.ts';
 import type { JsonObject } from './json-shape.ts';
 import type { Scenario } from './scenario.ts';
-import { toDocument, type Document, type Script, type Step } from './script.ts';
+import { stepsFor, toDocument, type Document, type Script, type Step } from './script.ts';
 
 /** A delta as the wire has it: `p`, `o` and `c` left out mean "as in the delta before". */
 interface Delta {
@@ -22,7 +22,7 @@ const ENCODING_NAME: Frame = {
 export function* encodeDelta(script: Script): Generator<Frame> {
   const deltas = createDeltaWriter();
   yield ENCODING_NAME;
-  for (const step of script.steps) {
+  for (const step of stepsFor(script, 'v1')) {
     if (step.kind === 'message') {
       const delta = deltas.show(toDocument(script, step.message));
       if (delta !== null) yield deltaFrame(delta, step.paced);
@@ -96,9 +96,11 @@ function deltaFrame(delta: Delta, paced: boolean): Frame {
 }
 
 /** What is said beside the documents, in the order of captured streams. */
-function toControls(script: Script, step: Exclude<Step, { kind: 'message' }>): readonly JsonObject[] {
+function toControls(script: Script, step: Exclude<Step, { kind: 'message' }>): readonly unknown[] {
   const conversation_id = script.conversationId;
   switch (step.kind) {
+    case 'raw':
+      return [step.value];
     case 'first-token':
       return [
         {

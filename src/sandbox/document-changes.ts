@@ -3,13 +3,16 @@ import { isObject, type JsonObject } from './json-shape.ts';
 /** One change to a document. `path` is a JSON Pointer. */
 export interface Change {
   readonly path: string;
-  readonly operation: 'add' | 'replace' | 'append' | 'remove';
+  readonly operation: 'add' | 'replace' | 'append' | 'truncate' | 'remove';
   /** Absent for `remove`. */
   readonly value?: unknown;
 }
 
 /** Members added to these objects are merged in one go, as captures of the backend show. */
 const MERGED = /\/metadata$/;
+
+/** Nobody knows whether a length counts such a character once or twice. */
+const SURROGATE = /[\ud800-\udfff]/;
 
 /** The changes that turn `before` into `after`, in an order in which they can be applied. */
 export function findChanges(before: unknown, after: unknown, path = ''): readonly Change[] {
@@ -24,6 +27,8 @@ function changeText(before: string, after: string, path: string): readonly Chang
   // Slices are compared in one go; startsWith takes twice the CPU on a stream of 2,000 words.
   if (after.slice(0, before.length) === before)
     return [{ path, operation: 'append', value: after.slice(before.length) }];
+  if (before.startsWith(after) && !SURROGATE.test(after))
+    return [{ path, operation: 'truncate', value: after.length }];
   return [{ path, operation: 'replace', value: after }];
 }
 

@@ -4,6 +4,8 @@ import type { Refusal } from './refusals.ts';
 
 /** The body of a request, read whole. */
 export interface Body {
+  readonly bytes: Buffer;
+  /** The bytes as UTF-8. */
   readonly text: string;
   /** Undefined unless it was declared as JSON and is JSON. */
   readonly json: unknown;
@@ -14,6 +16,9 @@ export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly path: string;
+  /** The named parts of the path. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
   /** The Authorization header, or the empty text. */
   readonly authorization: string;
   readonly body: Body;
@@ -31,8 +36,15 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
     if (length <= maxBytes) chunks.push(chunk);
   }
   if (length > maxBytes) return null;
-  const text = Buffer.concat(chunks).toString();
-  return { text, json: isJson(request.headers['content-type']) ? parseJson(text) : undefined };
+  const bytes = Buffer.concat(chunks);
+  return {
+    bytes,
+    // Files are large and no text: only who wants it pays for it.
+    get text() {
+      return bytes.toString();
+    },
+    json: isJson(request.headers['content-type']) ? parseJson(bytes.toString()) : undefined,
+  };
 }
 
 /** JSON with exactly `application/json`: clients tell JSON from text by comparing the whole header. */

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { identifyCaller, type Base } from './callers.ts';
+import { identifyCaller, ownerOf, type Base, type Caller } from './callers.ts';
 import type { Exchange } from './exchange.ts';
 import { findHeaderProblems } from './header-check.ts';
 import { refusal, RefusedError, type RefusalFacts, type RefusalName } from './refusals.ts';
-import type { Persona, Place, Scenario } from './scenario.ts';
+import type { Place, Scenario } from './scenario.ts';
 import type { World } from './world.ts';
 
 /** Errors that come from in front of the backend, before it looks at a request. */
@@ -30,13 +30,13 @@ export function playError(world: World, scenario: Scenario, place: Place, model 
 }
 
 /** Checks token and, when strict, headers. Returns who calls; throws RefusedError. */
-export function admit(world: World, exchange: Exchange, base: Base, streams: boolean): Persona {
+export function admit(world: World, exchange: Exchange, base: Base, streams: boolean): Caller {
   const caller = identifyCaller(base, exchange.authorization, world.now());
   if (!caller.ok) throw new RefusedError(refusal(caller.refusal, factsOf(world)));
   const problems = findHeaderProblems(exchange.request.headers, streams);
   exchange.record.warnings.push(...problems);
   if (world.strict && problems.length > 0) refuse(world, 'unusual_activity');
-  return caller.persona;
+  return { persona: caller.persona, owner: ownerOf(base, exchange.request.headers) };
 }
 
 export function refuse(world: World, name: RefusalName, model = ''): never {

@@ -1,10 +1,10 @@
 import { dataFrame, DONE, toErrorEnvelope, type Frame } from './frames.ts';
 import type { Scenario } from './scenario.ts';
-import { toDocument, type Script, type Step } from './script.ts';
+import { stepsFor, toDocument, type Script, type Step } from './script.ts';
 
 /** The encoding in which every event is the whole message so far. */
 export function* encodeLegacy(script: Script): Generator<Frame> {
-  for (const step of script.steps) {
+  for (const step of stepsFor(script, 'legacy')) {
     const frame = encodeStep(script, step);
     if (frame !== null) yield frame;
   }
@@ -20,6 +20,8 @@ function encodeStep(script: Script, step: Step): Frame | null {
   switch (step.kind) {
     case 'message':
       return dataFrame(toDocument(script, step.message), step.paced);
+    case 'raw':
+      return dataFrame(step.value);
     case 'title':
       return dataFrame({ type: 'title_generation', title: step.title, conversation_id });
     case 'moderation':

@@ -29,6 +29,12 @@ const MODELS: readonly Model[] = [
   { slug: 'o3-mini', title: 'o3-mini', maxTokens: 32_768, personas: PAID },
 ];
 
+const GIZMOS: readonly string[] = ['g-sandbox', 'g-sandbox-2'];
+
+export function isKnownGizmo(id: string): boolean {
+  return GIZMOS.includes(id);
+}
+
 export function isKnownModel(slug: string): boolean {
   return MODELS.some((model) => model.slug === slug);
 }
@@ -46,7 +52,7 @@ export function createModelsHandler(world: World, base: Base): Handler {
     const scenario = await passEdge(world, exchange, 'models');
     if (scenario === null) return;
     const caller = admit(world, exchange, base, false);
-    const persona = scenario.persona ?? caller;
+    const persona = scenario.persona ?? caller.persona;
     playError(world, scenario, 'models');
     sendJson(exchange.response, 200, {
       models: MODELS.filter((model) => model.personas.includes(persona)).map(toWire),

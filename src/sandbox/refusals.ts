@@ -39,6 +39,9 @@ const REFUSALS = {
     detail(404, { message: 'Conversation is inaccessible', code: 'conversation_inaccessible' }),
   model_not_found: ({ model }: RefusalFacts) =>
     coded(404, 'model_not_found', `The model \`${model}\` does not exist or you do not have access to it.`),
+  gizmo_not_found: () => detail(404, { message: 'Gizmo not found', code: 'gizmo_not_found' }),
+  file_not_found: () => detail(404, { message: 'File not found', code: 'file_not_found' }),
+  file_denied: () => detail(403, 'File stream access denied.'),
   message_too_long: () =>
     detail(413, {
       message:

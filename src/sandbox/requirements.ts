@@ -15,7 +15,7 @@ export function createRequirementsHandler(world: World, base: Base): Handler {
     const scenario = await passEdge(world, exchange, 'requirements');
     if (scenario === null) return;
     const caller = admit(world, exchange, base, false);
-    const persona = scenario.persona ?? caller;
+    const persona = scenario.persona ?? caller.persona;
     checkText(world, exchange);
     playError(world, scenario, 'requirements');
 
@@ -58,6 +58,7 @@ function issue(
       ? { seed: String(world.random.next()), difficulty: scenario.difficulty }
       : null,
     arkoseToken: blob === null ? null : arkoseTokenFor(blob),
+    arkoseModels: scenario.arkoseModels === 'all' ? '' : scenario.arkoseModels,
     loginForced: scenario.forceLogin,
   };
   world.ledger.issue(clearance);

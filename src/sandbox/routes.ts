@@ -3,20 +3,46 @@ import { BASES } from './callers.ts';
 import { createConversationHandler } from './conversation.ts';
 import type { Handler } from './exchange.ts';
 import { createLandingHandler } from './landing-page.ts';
+import { createBlobReader, createBlobWriter } from './files/blob-store.ts';
+import {
+  createAttachmentLinkHandler,
+  createEstuaryHandler,
+  createFileLinkHandler,
+  createInterpreterLinkHandler,
+} from './files/download.ts';
+import { createFileHandler, createFileStateHandler, createUploadedHandler } from './files/upload.ts';
 import { createModelsHandler } from './models.ts';
 import { createRequirementsHandler } from './requirements.ts';
+import { createRegisterHandler } from './sockets/register.ts';
 import type { World } from './world.ts';
 
 /** The backend's endpoints, by method and path. */
-export function createBackendRoutes(world: World): ReadonlyMap<string, Handler> {
+export function createBackendRoutes(world: World): Iterable<readonly [string, Handler]> {
   const shared: [string, Handler][] = [
     ['GET /', createLandingHandler(world)],
     ['POST /arkose/token', createArkoseHandler(world)],
+    ['PUT /blob/:id', createBlobWriter(world)],
+    ['GET /blob/:id', createBlobReader(world)],
   ];
   const perBase = BASES.flatMap((base): [string, Handler][] => [
     [`POST ${base}/sentinel/chat-requirements`, createRequirementsHandler(world, base)],
     [`POST ${base}/conversation`, createConversationHandler(world, base)],
     [`GET ${base}/models`, createModelsHandler(world, base)],
+    [`POST ${base}/register-websocket`, createRegisterHandler(world, base)],
+    [`POST ${base}/files`, createFileHandler(world, base)],
+    [`POST ${base}/files/:id/uploaded`, createUploadedHandler(world, base)],
+    [`GET ${base}/files/:id`, createFileStateHandler(world, base)],
+    [`GET ${base}/files/:id/download`, createFileLinkHandler(world, base)],
+    [`GET ${base}/files/download/:id`, createFileLinkHandler(world, base)],
+    [
+      `GET ${base}/conversation/:conversation/attachment/:id/download`,
+      createAttachmentLinkHandler(world, base),
+    ],
+    [
+      `GET ${base}/conversation/:conversation/interpreter/download`,
+      createInterpreterLinkHandler(world, base),
+    ],
+    [`GET ${base}/estuary/content`, createEstuaryHandler(world, base)],
   ]);
-  return new Map([...shared, ...perBase]);
+  return [...shared, ...perBase];
 }

@@ -1,15 +1,20 @@
 import { isObject, type JsonObject } from './json-shape.ts';
 import { REFUSAL_NAMES } from './refusals.ts';
 import {
+  ARKOSE_MODELS,
   ARKOSE_REPLIES,
   CHUNKINGS,
   ENCODINGS,
   ERROR_FORMS,
+  FILE_IDS,
   FINISHES,
+  FLOWS,
   GARBAGE_KINDS,
   LINE_ENDS,
+  LINKS,
   PERSONAS,
   PLACES,
+  TRANSPORTS,
   type Scenario,
 } from './scenario.ts';
 
@@ -37,6 +42,10 @@ const answer: Rule = {
   wants: 'a text or a list of texts',
   accepts: (value) => text.accepts(value) || (Array.isArray(value) && value.every(text.accepts)),
 };
+const script: Rule = {
+  wants: 'a list of {"message": {...}} and {"event": ...}, each with "only" and "paced" if need be',
+  accepts: (value) => Array.isArray(value) && value.every(isScriptEntry),
+};
 const chunking: Rule = {
   wants: `one of ${CHUNKINGS.join(', ')}, or {"size": n}`,
   accepts: (value) =>
@@ -57,16 +66,27 @@ const RULES: Readonly<Record<keyof Scenario, Rule>> = {
   difficulty: hexDigits,
   proofRequired: flag,
   arkoseRequired: flag,
+  arkoseModels: oneOf(ARKOSE_MODELS),
   arkoseReply: oneOf(ARKOSE_REPLIES),
   turnstileRequired: flag,
   forceLogin: flag,
   checkSentinel: flag,
+  servedModel: orNull(text),
+  flow: orNull(oneOf(FLOWS)),
+  script: orNull(script),
   answer: orNull(answer),
   emptyAnswer: flag,
   finish: oneOf(FINISHES),
   onlyFinishedMessage: flag,
   moderationBlocked: flag,
   tokensPerEvent: orNull(positive),
+  indexPolls: count,
+  fileIds: oneOf(FILE_IDS),
+  links: oneOf(LINKS),
+  transport: oneOf(TRANSPORTS),
+  maxUnacked: positive,
+  dropSocketAfterEvents: orNull(count),
+  foreignFrames: flag,
   encoding: orNull(oneOf(ENCODINGS)),
   contentType: text,
   firstEventDelayMs: count,
@@ -111,6 +131,14 @@ function findProblem(item: JsonObject): string | null {
     if (!rule.accepts(value)) return `"${field}" must be ${rule.wants}`;
   }
   return null;
+}
+
+function isScriptEntry(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { message, event, only, paced, ...others } = value;
+  if (Object.keys(others).length > 0 || (message === undefined) === (event === undefined)) return false;
+  const fits = only === undefined || ENCODINGS.some((encoding) => encoding === only);
+  return fits && (paced === undefined || flag.accepts(paced)) && (message === undefined || isObject(message));
 }
 
 function oneOf(names: readonly string[]): Rule {

@@ -1,14 +1,26 @@
+import type { JsonObject } from './json-shape.ts';
 import type { RefusalName } from './refusals.ts';
 
 export const PERSONAS = ['chatgpt-noauth', 'chatgpt-freeaccount', 'chatgpt-paid'] as const;
 export type Persona = (typeof PERSONAS)[number];
 
-export const PLACES = ['landing', 'requirements', 'conversation', 'models'] as const;
+export const PLACES = [
+  'landing',
+  'requirements',
+  'conversation',
+  'models',
+  'files',
+  'blob',
+  'uploaded',
+  'file',
+  'download',
+  'register',
+] as const;
 /** The endpoints a scenario can strike. */
 export type Place = (typeof PLACES)[number];
 
 export const ENCODINGS = ['legacy', 'v1'] as const;
-type Encoding = (typeof ENCODINGS)[number];
+export type Encoding = (typeof ENCODINGS)[number];
 
 export const FINISHES = ['stop', 'max_tokens', 'interrupted'] as const;
 export type Finish = (typeof FINISHES)[number];
@@ -24,9 +36,41 @@ export const CHUNKINGS = ['whole', 'byte', 'mid-utf8'] as const;
  */
 export type Chunking = (typeof CHUNKINGS)[number] | { readonly size: number };
 
+export const FLOWS = [
+  'text',
+  'drawing',
+  'image_generation',
+  'code',
+  'plot',
+  'tool_error',
+  'browsing',
+  'thinking',
+  'tool_thinking',
+  'canvas',
+  'memory',
+  'hidden',
+  'two_messages',
+  'second_thoughts',
+  'moderation',
+] as const;
+export type FlowName = (typeof FLOWS)[number];
+
+export const TRANSPORTS = ['sse', 'websocket'] as const;
+export const FILE_IDS = ['file-service', 'sediment'] as const;
+export const LINKS = ['direct', 'session', 'pod_expired', 'missing'] as const;
+export const ARKOSE_MODELS = ['all', 'gpt-4'] as const;
+
 export const ARKOSE_REPLIES = ['token', 'empty', 'unsolved', 'garbage', 'status_500'] as const;
 export const ERROR_FORMS = ['bare', 'delta'] as const;
 export const GARBAGE_KINDS = ['json', 'binary'] as const;
+
+/**
+ * One step of a script: a revision of a message, where fields left out are as in the revision
+ * before (of the same `id`; without one, of the message before), or any event as it stands.
+ */
+export type ScriptEntry =
+  | { readonly message: JsonObject; readonly only?: Encoding; readonly paced?: boolean }
+  | { readonly event: unknown; readonly only?: Encoding };
 
 /** What the sandbox does. Counts of events exclude comments and `[DONE]`; null means never. */
 export interface Scenario {
@@ -48,12 +92,20 @@ export interface Scenario {
   readonly difficulty: string;
   readonly proofRequired: boolean;
   readonly arkoseRequired: boolean;
+  /** Whose conversations must bring the Arkose token: `gpt-4`, of models with that in their name. */
+  readonly arkoseModels: (typeof ARKOSE_MODELS)[number];
   readonly arkoseReply: (typeof ARKOSE_REPLIES)[number];
   readonly turnstileRequired: boolean;
   readonly forceLogin: boolean;
   /** False: a conversation needs no sentinel headers, as behind a relay that adds them. */
   readonly checkSentinel: boolean;
 
+  /** The model that answers; null: the one asked for, or the nearest that the persona may use. */
+  readonly servedModel: string | null;
+  /** What the turn does besides its answer; null: told by the prompt, and `text` where `answer` is set. */
+  readonly flow: FlowName | null;
+  /** Null: the steps of the flow. */
+  readonly script: readonly ScriptEntry[] | null;
   /** The exact answer, or its pieces, one per event; null: composed from the prompt. */
   readonly answer: string | readonly string[] | null;
   readonly emptyAnswer: boolean;
@@ -63,6 +115,22 @@ export interface Scenario {
   readonly moderationBlocked: boolean;
   /** Null: one, and more for answers so long that a legacy stream would grow beyond reason. */
   readonly tokensPerEvent: number | null;
+
+  /** How many times a file's index is not ready when asked for. */
+  readonly indexPolls: number;
+  /** Whose ids an upload gets: `file-...` of 2024 or `file_...`. */
+  readonly fileIds: (typeof FILE_IDS)[number];
+  /** What a download call gives: a link for anybody, one for its session only, or none. */
+  readonly links: (typeof LINKS)[number];
+
+  /** `websocket`: the answer is played over the caller's socket. */
+  readonly transport: (typeof TRANSPORTS)[number];
+  /** The socket is closed with 1008 when more frames than this wait for their acknowledgement. */
+  readonly maxUnacked: number;
+  /** The socket drops after so many events; the rest waits for the client to come back. */
+  readonly dropSocketAfterEvents: number | null;
+  /** Before every frame comes one of another conversation. */
+  readonly foreignFrames: boolean;
 
   /** Null: as the request asks. */
   readonly encoding: Encoding | null;
@@ -108,16 +176,27 @@ export const DEFAULT_SCENARIO: Scenario = {
   difficulty: '06bf7d',
   proofRequired: true,
   arkoseRequired: false,
+  arkoseModels: 'all',
   arkoseReply: 'token',
   turnstileRequired: false,
   forceLogin: false,
   checkSentinel: true,
+  servedModel: null,
+  flow: null,
+  script: null,
   answer: null,
   emptyAnswer: false,
   finish: 'stop',
   onlyFinishedMessage: false,
   moderationBlocked: false,
   tokensPerEvent: null,
+  indexPolls: 1,
+  fileIds: 'file-service',
+  links: 'direct',
+  transport: 'sse',
+  maxUnacked: 1_000,
+  dropSocketAfterEvents: null,
+  foreignFrames: false,
   encoding: null,
   contentType: 'text/event-stream; charset=utf-8',
   firstEventDelayMs: 0,

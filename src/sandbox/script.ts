@@ -1,4 +1,5 @@
 import type { JsonObject } from './json-shape.ts';
+import type { Encoding } from './scenario.ts';
 
 /** A message of the backend, as both stream encodings carry it. */
 export interface Message {
@@ -7,7 +8,8 @@ export interface Message {
   readonly create_time: number;
   readonly update_time: number | null;
   readonly content: JsonObject;
-  readonly status: 'in_progress' | 'finished_successfully' | 'finished_partial_completion';
+  /** `in_progress`, `finished_successfully` or `finished_partial_completion`; a raw script may say anything. */
+  readonly status: string;
   readonly end_turn: boolean | null;
   readonly weight: number;
   readonly metadata: JsonObject;
@@ -22,14 +24,23 @@ export interface Document {
   readonly error: null;
 }
 
+/** A message as it stands: an id seen before makes it a further revision. */
+export interface MessageStep {
+  readonly kind: 'message';
+  readonly message: Message;
+  readonly paced: boolean;
+  /** Told in this encoding only: messages that both write differently come once for each. */
+  readonly only?: Encoding;
+}
+
 /**
- * One thing that happens in a turn. A `message` step shows a message as it stands: an id seen
- * before makes it a further revision. The other steps are told differently by each encoding,
- * or by one of them only.
+ * One thing that happens in a turn. A `raw` step is an event as it stands, with nothing around
+ * it. The others are told differently by each encoding, or by one of them only.
  */
 export type Step =
-  | { readonly kind: 'message'; readonly message: Message; readonly paced: boolean }
-  | { readonly kind: 'first-token'; readonly messageId: string }
+  | MessageStep
+  | { readonly kind: 'raw'; readonly value: unknown; readonly only?: Encoding }
+  | { readonly kind: 'first-token'; readonly messageId: string; readonly only?: Encoding }
   | { readonly kind: 'moderation'; readonly messageId: string; readonly blocked: boolean }
   | { readonly kind: 'complete'; readonly messageId: string; readonly model: string }
   | { readonly kind: 'title'; readonly title: string }
@@ -39,6 +50,13 @@ export type Step =
 export interface Script {
   readonly conversationId: string;
   readonly steps: Iterable<Step>;
+}
+
+/** The steps of a script that an encoding tells. */
+export function* stepsFor(script: Script, encoding: Encoding): Generator<Step> {
+  for (const step of script.steps) {
+    if (!('only' in step) || step.only === undefined || step.only === encoding) yield step;
+  }
 }
 
 export function toDocument(script: Script, message: Message): Document {

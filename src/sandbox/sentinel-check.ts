@@ -13,7 +13,12 @@ export type SentinelVerdict =
  * Redeems the requirements token of a conversation and checks what had to come with it. The token
  * is used up whatever the verdict. A Turnstile token is never demanded: clients cannot make one.
  */
-export function checkSentinel(world: World, headers: IncomingHttpHeaders, base: Base): SentinelVerdict {
+export function checkSentinel(
+  world: World,
+  headers: IncomingHttpHeaders,
+  base: Base,
+  model: string,
+): SentinelVerdict {
   const token = headers['openai-sentinel-chat-requirements-token'];
   if (typeof token !== 'string' || token === '') return refused('requirements token is missing');
   const clearance = world.ledger.redeem(token);
@@ -24,7 +29,8 @@ export function checkSentinel(world: World, headers: IncomingHttpHeaders, base: 
   }
   if (clearance.loginForced) return { kind: 'login-required' };
   const arkose = headers['openai-sentinel-arkose-token'];
-  if (clearance.arkoseToken !== null && arkose !== clearance.arkoseToken) {
+  const wantsArkose = clearance.arkoseToken !== null && model.includes(clearance.arkoseModels);
+  if (wantsArkose && arkose !== clearance.arkoseToken) {
     return refused('arkose token is missing or wrong');
   }
   return checkProofHeader(clearance, headers);

@@ -3,13 +3,16 @@ import type { AddressInfo } from 'node:net';
 import { createClearanceLedger } from './clearance-ledger.ts';
 import { CONTROL_PREFIX, createControlRoutes } from './control.ts';
 import { createConversationStore } from './conversation-store.ts';
-import { readBody, send, sendJson, type Handler } from './exchange.ts';
+import { readBody, send, sendJson, type Body } from './exchange.ts';
+import { createFileStore } from './files/file-store.ts';
 import { createRandom } from './random.ts';
 import { createRecorder, type RequestRecord } from './recorder.ts';
 import { refusal, RefusedError } from './refusals.ts';
+import { createRouter, type Router } from './router.ts';
 import { createBackendRoutes } from './routes.ts';
 import { DEFAULT_SCENARIO, type Scenario } from './scenario.ts';
 import { createScenarioList } from './scenario-list.ts';
+import { createSocketHub } from './sockets/socket-hub.ts';
 import type { World } from './world.ts';
 
 export interface SandboxOptions {
@@ -36,34 +39,39 @@ export interface Sandbox {
   close(): Promise<void>;
 }
 
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+const MAX_BODY_BYTES = 128 * 1024 * 1024;
+const MAX_STORED_BYTES = 512 * 1024 * 1024;
 const MAX_CONVERSATIONS = 10_000;
 const KEEP_ALIVE_MS = 75_000;
 
 /** A stand-in for the ChatGPT web backend: strict about what it is sent, obedient in what it answers. */
 export function createSandbox(options: SandboxOptions): Sandbox {
   const world = createWorld(options);
-  const routes = new Map([...createBackendRoutes(world), ...createControlRoutes(world)]);
+  const router = createRouter([...createBackendRoutes(world), ...createControlRoutes(world)]);
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
-    void answer(world, routes, request, response);
+    void answer(world, router, request, response);
   });
+  server.on('upgrade', (request, socket, head) => world.sockets.accept(request, socket, head));
   return {
     listen: () => listen(server, options),
-    close: () => close(server),
+    close: () => close(server, world),
   };
 }
 
 function createWorld(options: SandboxOptions): World {
   const now = options.now ?? Date.now;
+  const random = createRandom(options.seed ?? 1);
   return {
     strict: options.strict ?? true,
     maxMessageChars: options.maxMessageChars ?? 1_000_000,
     now,
-    random: createRandom(options.seed ?? 1),
+    random,
     scenarios: createScenarioList({ ...DEFAULT_SCENARIO, ...options.defaults }),
     recorder: createRecorder(now, options.maxRecords ?? 1_000),
     ledger: createClearanceLedger(now),
     conversations: createConversationStore(MAX_CONVERSATIONS),
+    files: createFileStore(MAX_STORED_BYTES),
+    sockets: createSocketHub(now, random),
   };
 }
 
@@ -78,7 +86,8 @@ async function listen(server: Server, { host, port }: SandboxOptions): Promise<{
   return { port: (server.address() as AddressInfo).port };
 }
 
-async function close(server: Server): Promise<void> {
+async function close(server: Server, world: World): Promise<void> {
+  world.sockets.close();
   if (!server.listening) return;
   const closed = new Promise((resolve) => server.once('close', resolve));
   server.close();
@@ -88,7 +97,7 @@ async function close(server: Server): Promise<void> {
 
 async function answer(
   world: World,
-  routes: ReadonlyMap<string, Handler>,
+  router: Router,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -99,7 +108,7 @@ async function answer(
     ? world.recorder.ignore(request)
     : world.recorder.begin(request, response);
   try {
-    await dispatch(routes, request, response, path, record);
+    await dispatch(router, request, response, path, record);
   } catch (error) {
     if (!(error instanceof RefusedError)) record.warnings.push(`the sandbox failed: ${String(error)}`);
     answerFailure(response, error);
@@ -107,19 +116,24 @@ async function answer(
 }
 
 async function dispatch(
-  routes: ReadonlyMap<string, Handler>,
+  router: Router,
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
   record: RequestRecord,
 ): Promise<void> {
-  const handler = routes.get(`${request.method} ${path}`);
+  const route = router(request.method ?? 'GET', path);
   const body = await readBody(request, MAX_BODY_BYTES);
-  record.body = body?.json ?? body?.text ?? null;
-  if (handler === undefined) return sendJson(response, 404, { detail: 'Not Found' });
+  record.body = body === null ? null : toShown(path, body);
+  if (route === undefined) return sendJson(response, 404, { detail: 'Not Found' });
   if (body === null) return sendJson(response, 413, { detail: 'Request Entity Too Large' });
   const authorization = request.headers.authorization ?? '';
-  await handler({ request, response, path, authorization, body, record });
+  const query = new URLSearchParams(record.query);
+  await route.handler({ request, response, path, params: route.params, query, authorization, body, record });
+}
+
+function toShown(path: string, body: Body): unknown {
+  return path.startsWith('/blob/') ? `${body.bytes.length} bytes` : (body.json ?? body.text);
 }
 
 function answerFailure(response: ServerResponse, error: unknown): void {

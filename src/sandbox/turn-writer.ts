@@ -1,62 +1,114 @@
-import { composeAnswer } from './answers.ts';
 import type { ConversationBody } from './conversation-body.ts';
-import type { UnfinishedAnswer } from './conversation-store.ts';
-import { cutIntoPieces } from './pieces.ts';
+import type { Conversation, UnfinishedAnswer } from './conversation-store.ts';
+import { describeAttachments } from './files/attachments.ts';
+import { chooseFlow } from './flows/choose-flow.ts';
+import { nothingBefore, type Flow } from './flows/flow.ts';
+import { cutPassages, halfOf, type Passage } from './flows/passages.ts';
+import type { Scene } from './flows/scene.ts';
+import { keepFile, keepMentions } from './keep-file.ts';
+import { toRawSteps } from './raw-script.ts';
 import type { Scenario } from './scenario.ts';
-import type { Script } from './script.ts';
-import { halfOf, scriptTextTurn } from './text-turn.ts';
+import type { Script, Step } from './script.ts';
+import { toTurnSteps } from './turn-steps.ts';
 import type { World } from './world.ts';
 
 export interface TurnOrder {
   readonly world: World;
   readonly scenario: Scenario;
   readonly body: ConversationBody;
+  readonly conversation: Conversation;
   /** The model that answers. */
   readonly model: string;
   readonly prompt: string;
-  /** The answer that `continue` goes on with. */
-  readonly unfinished: UnfinishedAnswer | null;
 }
 
 /** Decides what a turn says, remembers what is left of it, and returns its script. */
 export function writeTurn(order: TurnOrder): Script {
-  const { world, scenario, body, unfinished } = order;
-  const conversationId = body.conversationId ?? world.random.uuid();
-  const answerId = unfinished?.messageId ?? world.random.uuid();
-  const all = unfinished?.rest ?? answerPieces(order);
-  const pieces = scenario.finish === 'stop' ? all : halfOf(all);
-  const textBefore = unfinished?.text ?? '';
-
-  const rest = all.slice(pieces.length);
-  world.conversations.save({
-    id: conversationId,
-    unfinished: rest.length === 0 ? null : { messageId: answerId, text: textBefore + pieces.join(''), rest },
-  });
-  return { conversationId, steps: scriptTextTurn({ ...toTurn(order, answerId), textBefore, pieces }) };
+  const { world, scenario, body, conversation, prompt } = order;
+  const scene = toScene(order);
+  world.conversations.save(conversation);
+  for (const { id } of body.messages) conversation.messageIds.add(id);
+  const steps = scenario.script === null ? planTurn(order, scene) : playScript(order, scene, scenario.script);
+  conversation.prompts.push(prompt);
+  return { conversationId: conversation.id, steps: remember(conversation, steps) };
 }
 
-function toTurn({ world, scenario, body, model, prompt }: TurnOrder, answerId: string) {
+function playScript(
+  { world, conversation }: TurnOrder,
+  scene: Scene,
+  script: NonNullable<Scenario['script']>,
+) {
+  keepMentions(world, conversation, script);
+  return toRawSteps(scene, script);
+}
+
+function planTurn(order: TurnOrder, scene: Scene): Iterable<Step> {
+  const { world, scenario, body, conversation, prompt } = order;
+  const unfinished = body.action === 'continue' ? conversation.unfinished : null;
+  const id = unfinished?.messageId ?? world.random.uuid();
+  const flow = findFlow(order, unfinished);
+  const pieces = unfinished?.rest ?? piecesOf(order, flow);
+  const before = unfinished?.said ?? [];
+  const said = scenario.finish === 'stop' ? pieces : halfOf(pieces);
+  const rest = pieces.slice(said.length);
+  conversation.unfinished = rest.length === 0 ? null : { messageId: id, said: [...before, ...said], rest };
+
+  const brokenOff = scenario.moderationBlocked || flow.blocked === true;
+  const { finish, onlyFinishedMessage } = scenario;
+  const passages = brokenOff ? halfOf(said) : said;
+  return toTurnSteps({
+    scene,
+    echoes: body.messages.filter((message) => message.role === 'user'),
+    before: flow.before,
+    speech: { id, before, passages, finish, onlyFinishedMessage, brokenOff, channel: flow.channel ?? null },
+    title: body.conversationId === null && !body.temporary ? toTitle(prompt) : null,
+  });
+}
+
+/** An answer that goes on, or that the scenario sets, needs nothing before it. */
+function findFlow({ scenario, body, model, prompt }: TurnOrder, unfinished: UnfinishedAnswer | null): Flow {
+  const plain =
+    unfinished !== null || (scenario.flow === null && (scenario.answer !== null || scenario.emptyAnswer));
+  if (plain) return { before: nothingBefore, answer: () => [] };
+  return chooseFlow(scenario.flow, { prompt, model, hints: body.hints });
+}
+
+function piecesOf(order: TurnOrder, flow: Flow): readonly Passage[] {
+  const { answer, emptyAnswer, tokensPerEvent } = order.scenario;
+  if (emptyAnswer) return [];
+  if (answer !== null && typeof answer !== 'string') return answer;
+  return cutPassages(answer === null ? answerOf(order, flow) : [answer], tokensPerEvent);
+}
+
+function answerOf({ world, body, conversation, prompt }: TurnOrder, flow: Flow): readonly Passage[] {
+  const seen = describeAttachments(world.files, body.messages);
+  const recalled = ASKS_BACK.test(prompt) ? conversation.prompts.at(-1) : undefined;
+  const answer = recalled === undefined ? flow.answer(prompt) : [`You said: “${recalled}”`];
+  return seen === '' ? answer : [seen, ...answer];
+}
+
+const ASKS_BACK = /\bwhat did I (?:just )?(?:say|ask)\b/i;
+
+function toScene({ world, body, conversation, model, prompt }: TurnOrder): Scene {
   return {
-    systemId: world.random.uuid(),
-    answerId,
-    requestId: world.random.uuid(),
-    parentId: body.messages.at(-1)?.id ?? body.parentMessageId,
     model,
     gizmoId: body.gizmoId,
+    parentId: body.messages.at(-1)?.id ?? body.parentMessageId,
     messageType: body.action,
-    echoes: body.messages.filter((message) => message.role === 'user'),
-    finish: scenario.finish,
-    onlyFinishedMessage: scenario.onlyFinishedMessage,
-    moderationBlocked: scenario.moderationBlocked,
-    title: body.conversationId === null && !body.temporary ? toTitle(prompt) : null,
+    requestId: world.random.uuid(),
     createdAtS: world.now() / 1000,
+    prompt,
+    newId: () => world.random.uuid(),
+    keep: (file) => keepFile(world, conversation, file),
   };
 }
 
-function answerPieces({ scenario, prompt }: TurnOrder): readonly string[] {
-  if (scenario.emptyAnswer) return [];
-  if (scenario.answer !== null && typeof scenario.answer !== 'string') return scenario.answer;
-  return cutIntoPieces(scenario.answer ?? composeAnswer(prompt), scenario.tokensPerEvent);
+/** Messages can be named as parents as soon as they were shown. */
+function* remember({ messageIds }: Conversation, steps: Iterable<Step>): Generator<Step> {
+  for (const step of steps) {
+    if (step.kind === 'message') messageIds.add(step.message.id);
+    yield step;
+  }
 }
 
 function toTitle(prompt: string): string {

@@ -1,8 +1,10 @@
 import type { ClearanceLedger } from './clearance-ledger.ts';
 import type { ConversationStore } from './conversation-store.ts';
+import type { FileStore } from './files/file-store.ts';
 import type { Random } from './random.ts';
 import type { Recorder } from './recorder.ts';
 import type { ScenarioList } from './scenario-list.ts';
+import type { SocketHub } from './sockets/socket-hub.ts';
 
 /** Everything the endpoints of one sandbox share. */
 export interface World {
@@ -16,4 +18,6 @@ export interface World {
   readonly recorder: Recorder;
   readonly ledger: ClearanceLedger;
   readonly conversations: ConversationStore;
+  readonly files: FileStore;
+  readonly sockets: SocketHub;
 }

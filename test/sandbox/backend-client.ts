@@ -44,7 +44,12 @@ export class BackendClient {
 
   /** Resolves also for answers that were cut; rejects when there was no answer at all. */
   call(method: string, path: string, headers: Headers = {}, body?: unknown): Promise<Reply> {
-    const sent = typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body);
+    const sent =
+      typeof body === 'string' || Buffer.isBuffer(body)
+        ? body
+        : body === undefined
+          ? ''
+          : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const outgoing = request(
         { host: '127.0.0.1', port: this.port, method, path, headers, agent: false },
@@ -114,6 +119,22 @@ export class BackendClient {
   async chat(prompt: string, fields: object = {}): Promise<Reply> {
     return this.converse(turn(prompt, fields), await this.clearance());
   }
+
+  /** The same under an account that pays, with its best model. */
+  async accountChat(prompt: string, fields: object = {}, authorization = ACCESS_TOKEN): Promise<Reply> {
+    const headers = { authorization, ...(await this.clearance(API, { authorization })) };
+    return this.converse(turn(prompt, { model: 'gpt-4o', ...fields }), headers, API);
+  }
+
+  /** A call of that account beside the chat. */
+  account(method: string, path: string, body?: unknown, authorization = ACCESS_TOKEN): Promise<Reply> {
+    return this.call(method, `${API}${path}`, this.headers({ authorization }), body);
+  }
+}
+
+/** The body as bytes. */
+export function bytesOf(reply: Reply): Buffer {
+  return Buffer.concat(reply.chunks);
 }
 
 export interface Granted {
@@ -238,6 +259,7 @@ interface LegacyDocument {
     readonly author: { readonly role: string };
     readonly status: string;
     readonly end_turn: boolean | null;
+    readonly recipient: string;
     readonly content: { readonly parts: readonly string[] };
     readonly metadata: Record<string, unknown>;
   } | null;
@@ -255,6 +277,23 @@ export function answersOf(body: string): readonly NonNullable<LegacyDocument['me
 /** The answer's text as the last event shows it. */
 export function finalText(body: string): string | undefined {
   return answersOf(body).at(-1)?.content.parts[0];
+}
+
+/** The deltas of a stream; `anyName` when the events' names were taken off. */
+export function deltasOf(body: string, anyName = false) {
+  return parseEvents(body)
+    .filter(({ name, data }) => (anyName ? data.startsWith('{') : name === 'delta'))
+    .map(({ data }) => JSON.parse(data) as { p?: string; o?: string; v?: unknown; c?: number });
+}
+
+/** The last state of each message of a legacy stream, in order of appearance. */
+export function lastDocuments(body: string): unknown[] {
+  const documents = new Map<string, unknown>();
+  for (const data of parseData(body)) {
+    const message = (data as unknown as LegacyDocument).message;
+    if (message) documents.set(message.id, data);
+  }
+  return [...documents.values()];
 }
 
 /** Resolves when the condition holds; rejects when it does not within ten seconds. */

@@ -30,6 +30,9 @@ t.test('every error of the backend comes by its name, at either call', async (t)
     conversation_not_found: [404, 'application/json', /"code":"conversation_not_found"/],
     conversation_inaccessible: [404, 'application/json', /"code":"conversation_inaccessible"/],
     model_not_found: [404, 'application/json', /"code":"model_not_found"/],
+    gizmo_not_found: [404, 'application/json', /"code":"gizmo_not_found"/],
+    file_not_found: [404, 'application/json', /"code":"file_not_found"/],
+    file_denied: [403, 'application/json', /^\{"detail":"File stream access denied\."\}$/],
     message_too_long: [413, 'application/json', /"code":"message_length_exceeds_limit"/],
     invalid_body: [
       422,
@@ -112,6 +115,10 @@ t.test('a scenario with a mistake is refused whole', async (t) => {
     [{ chunking: { size: 1, more: 2 } }, /chunking/],
     [{ eventDelayMs: -1 }, /eventDelayMs/],
     [{ answer: [1] }, /answer/],
+    [{ script: [{}] }, /script/],
+    [{ script: [{ message: {}, event: 1 }] }, /script/],
+    [{ script: [{ message: 'x' }] }, /script/],
+    [{ script: [{ event: 1, only: 'v2' }] }, /script/],
     [[{}, 7], /JSON object/],
     ['{', /JSON object/],
   ];

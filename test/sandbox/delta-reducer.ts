@@ -37,6 +37,7 @@ function apply(root: { document: unknown }, path: string, operation: string, val
   const last = keys.pop() ?? '';
   const parent = keys.reduce<Container>((at, key) => at[key] as Container, root as Container);
   if (operation === 'remove') delete parent[last];
+  else if (operation === 'truncate') parent[last] = String(parent[last]).slice(0, Number(value));
   else if (operation === 'append') parent[last] = append(parent[last], value);
   else if (operation === 'add' || operation === 'replace') parent[last] = value;
   else throw new Error(`unknown operation ${operation}`);

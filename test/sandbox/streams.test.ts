@@ -7,7 +7,9 @@ import { cutIntoPieces } from '../../src/sandbox/pieces.ts';
 import type { Message, Script, Step } from '../../src/sandbox/script.ts';
 import {
   answersOf,
+  deltasOf,
   finalText,
+  lastDocuments,
   parseData,
   parseEvents,
   startSandbox,
@@ -17,6 +19,7 @@ import {
 } from './backend-client.ts';
 import { reduceDeltas } from './delta-reducer.ts';
 
+const KEPT = { history_and_training_disabled: false };
 const V1 = { supported_encodings: ['v1'] };
 /** Japanese, an accent, an astronaut of three signs, a flag of two letters. */
 const UNICODE = '日本語 é 👩‍🚀 🇯🇵 fin';
@@ -67,11 +70,12 @@ t.test('a legacy stream shows each message whole, in the order of the backend', 
 
 t.test('a temporary chat and a continued one get no title', async (t) => {
   const client = await startSandbox(t);
-  const first = await client.chat('hi');
-  t.notMatch(first.body, 'title_generation');
+  t.notMatch((await client.chat('hi')).body, 'title_generation');
+  const first = await client.chat('hi', KEPT);
+  t.match(first.body, 'title_generation');
   const conversation_id = parseData(first.body)[0]?.['conversation_id'];
-  const kept = { conversation_id, history_and_training_disabled: false };
-  const second = await client.chat('hi', kept);
+  const parent_message_id = answersOf(first.body).at(-1)?.id;
+  const second = await client.chat('hi', { ...KEPT, conversation_id, parent_message_id });
   t.notMatch(second.body, 'title_generation');
   t.equal(parseData(second.body)[0]?.['conversation_id'], conversation_id);
 });
@@ -278,10 +282,11 @@ t.test('turns end in the ways of the backend', async (t) => {
 t.test('an answer that ran out of tokens goes on under the same id', async (t) => {
   const client = await startSandbox(t);
   await client.scenario({ finish: 'max_tokens', times: 1 });
-  const first = await client.chat('say exactly: one two three four');
+  const first = await client.chat('say exactly: one two three four', KEPT);
   const cut = answersOf(first.body).at(-1);
   t.match(cut, { content: { parts: ['one two'] }, metadata: { finish_details: { type: 'max_tokens' } } });
   const more = {
+    ...KEPT,
     action: 'continue',
     messages: undefined,
     conversation_id: parseData(first.body)[0]?.['conversation_id'],
@@ -367,23 +372,6 @@ const SAMPLE: Message = {
   recipient: 'all',
   channel: null,
 };
-
-/** The deltas of a stream; `anyName` when the events' names were taken off. */
-function deltasOf(body: string, anyName = false) {
-  return parseEvents(body)
-    .filter(({ name, data }) => (anyName ? data.startsWith('{') : name === 'delta'))
-    .map(({ data }) => JSON.parse(data) as { p?: string; o?: string; v?: unknown; c?: number });
-}
-
-/** The last state of each message of a legacy stream, in order of appearance. */
-function lastDocuments(body: string): unknown[] {
-  const documents = new Map<string, unknown>();
-  for (const data of parseData(body)) {
-    const message = data['message'] as Message | undefined;
-    if (message !== undefined) documents.set(message.id, data);
-  }
-  return [...documents.values()];
-}
 
 /** The number of events sent, once it has stopped growing. */
 async function settledEvents(client: BackendClient): Promise<number> {
