@@ -137,6 +137,6 @@ function explain(
   if (status >= 200 && status < 300) return toWrongAnswer(status, contentType, body);
   const retryAfter = headerText(headers, 'retry-after');
   const anonymous = session.caller.token === null;
-  const model = turn.model.slug;
+  const model = turn.model.gizmoId ?? turn.model.slug;
   return toRefusal({ status, contentType, body, retryAfter, anonymous, at: 'conversation', model });
 }

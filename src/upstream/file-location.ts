@@ -29,7 +29,9 @@ export function toRedirected(location: string, from: FileLocation): FileLocation
   const here = from.kind === 'open' ? from.url : from.session.origin.replace(/\/+$/, '') + from.path;
   const target = toWebUrl(location, here);
   if (target === null) return null;
-  return from.kind === 'open' ? { kind: 'open', url: target.href } : toFileLocation(target.href, from.session);
+  return from.kind === 'open'
+    ? { kind: 'open', url: target.href }
+    : toFileLocation(target.href, from.session);
 }
 
 function toWebUrl(url: string, base: string): URL | null {
