@@ -114,6 +114,9 @@ Or with the OpenAI SDK:
   });
   console.log(chat.choices[0].message.content);
 
+Other things to ask: "draw a cat", "run some code", "plot a curve", "search the web for ice",
+"think about the moon". Images and files come as links that open.
+
 Open in a browser: ${base}/v1/models and ${base}/readyz. Ctrl-C stops both.
 `;
 }

@@ -54,9 +54,9 @@ t.test('drawing takes a model that can, or the button', async (t) => {
   const draws = async (fields: object): Promise<boolean> =>
     (await client.accountChat('Draw a cat', fields)).body.includes('image_asset_pointer');
   t.equal(await draws({ model: 'text-davinci-002-render-sha' }), false);
-  t.equal(await draws({ model: 'gpt-4o-mini' }), false);
+  t.equal(await draws({ model: 'gpt-4o-mini' }), true);
   t.equal(await draws({ model: 'gpt-4' }), true);
-  t.equal(await draws({ model: 'gpt-4o-mini', system_hints: ['picture_v2'] }), true);
+  t.equal(await draws({ model: 'text-davinci-002-render-sha', system_hints: ['picture_v2'] }), true);
   t.notMatch(
     (await client.chat('Draw a cat', { model: 'gpt-4' })).body,
     'image_asset',

@@ -41,7 +41,8 @@ const PROMPTS: readonly (readonly [RegExp, FlowName])[] = [
 ];
 
 const ASKS_TO_DRAW = /^\W*(?:please )?(?:draw|paint|sketch)\b|\bdraw (?:me|us)\b/i;
-const DRAWS = /^(?:gpt-4(?!o-mini)|o\d)/;
+/** The small model of visitors among them, so that everybody can see it drawn. */
+const DRAWS = /^(?:gpt-4|o\d)/;
 
 export interface Wish {
   readonly prompt: string;
