@@ -1,10 +1,12 @@
 import { ChatError } from '../../errors.ts';
-import { TEXT_PLACES, applyOperation, isOperation } from './delta-operation.ts';
-import type { Operation } from './delta-operation.ts';
+import { TEXT_PLACES, applyOperation, isOperation, parsePointer } from './delta-operation.ts';
+import type { Operation, Pointer } from './delta-operation.ts';
 import { isRecord } from './loose.ts';
 import type { WireDelta, WireEnvelope } from './wire.ts';
 
 const MAX_DOCUMENTS = 16;
+const MAX_POINTERS = 64;
+const MAX_KEPT_PATH = 256;
 
 /** What one frame did to one document. */
 export interface DocumentChange {
@@ -23,6 +25,8 @@ export interface DocumentChange {
  */
 export class DeltaDocuments {
   readonly #documents = new Map<number, unknown>();
+  /** Paths come again and again, and taking one apart costs more than following it. */
+  readonly #pointers = new Map<string, Pointer | null>();
   #counter = 0;
   #path = '';
   #operation: Operation = 'add';
@@ -54,8 +58,8 @@ export class DeltaDocuments {
     const document = this.#documents.get(this.#counter);
     if (!isRecord(document)) return null;
     if (this.#operation !== 'patch') {
-      const changed = applyOperation(document, this.#operation, this.#path, value);
-      if (!changed) return null;
+      const pointer = this.#pointerOf(this.#path);
+      if (pointer === null || !applyOperation(document, this.#operation, pointer, value)) return null;
       return { document, appended: appendedText(this.#operation, this.#path, value) };
     }
     return Array.isArray(value) ? this.#patch(document, value) : null;
@@ -71,11 +75,21 @@ export class DeltaDocuments {
       if (typeof p === 'string') path = this.#path + p;
       if (o !== undefined) operation = o;
       if (!isOperation(operation) || operation === 'patch') continue;
-      if (!applyOperation(document, operation, path, v)) continue;
+      const pointer = this.#pointerOf(path);
+      if (pointer === null || !applyOperation(document, operation, pointer, v)) continue;
       const text = appendedText(operation, path, v);
       appended = appended === null || text === null ? null : appended + text;
     }
     return { document, appended };
+  }
+
+  #pointerOf(path: string): Pointer | null {
+    const known = this.#pointers.get(path);
+    if (known !== undefined) return known;
+    if (this.#pointers.size >= MAX_POINTERS) this.#pointers.clear();
+    const pointer = parsePointer(path);
+    if (path.length <= MAX_KEPT_PATH) this.#pointers.set(path, pointer);
+    return pointer;
   }
 
   #forgetOldest(): void {

@@ -20,15 +20,16 @@ export function isOperation(value: unknown): value is Operation {
   return OPERATIONS.includes(value as Operation);
 }
 
+/** A JSON pointer's keys. */
+export type Pointer = readonly string[];
+
 /**
- * Changes `root` in place at the JSON pointer `path` (not the root itself). False: the path leads
- * nowhere, or the value does not fit, or a cap would be passed; then nothing was changed.
+ * Changes `root` in place at `keys` (not the root itself). False: the pointer leads nowhere, or the
+ * value does not fit, or a cap would be passed; then nothing was changed.
  */
-export function applyOperation(root: object, operation: Operation, path: string, value: unknown): boolean {
-  const keys = parsePointer(path);
-  const last = keys?.at(-1);
-  if (keys === null || last === undefined)
-    return operation === 'append' && keys !== null && mergeInto(root, value);
+export function applyOperation(root: object, operation: Operation, keys: Pointer, value: unknown): boolean {
+  const last = keys.at(-1);
+  if (last === undefined) return operation === 'append' && mergeInto(root, value);
   const container = follow(root, keys);
   if (container === null) return false;
   switch (operation) {
@@ -47,8 +48,8 @@ export function applyOperation(root: object, operation: Operation, path: string,
   }
 }
 
-/** The keys of a JSON pointer; null for what is none, too deep, or aims at a prototype. */
-function parsePointer(path: string): string[] | null {
+/** Null for what is no pointer, too deep, or aims at a prototype. */
+export function parsePointer(path: string): Pointer | null {
   if (path === '') return [];
   if (!path.startsWith('/')) return null;
   const keys = path.slice(1).split('/', MAX_DEPTH + 1);
