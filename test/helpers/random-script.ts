@@ -52,7 +52,11 @@ export const stretch: fc.Arbitrary<Stretch> = fc.oneof(
 export const length = (text: string): number => Array.from(text).length;
 
 /** What is known about the stretches once `known` characters are there and sources come `late` behind. */
-export function metadataAt(stretches: readonly Stretch[], known: number, late: number): Record<string, unknown> {
+export function metadataAt(
+  stretches: readonly Stretch[],
+  known: number,
+  late: number,
+): Record<string, unknown> {
   const citations: object[] = [];
   const references: object[] = [];
   let start = 0;
