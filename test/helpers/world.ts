@@ -61,7 +61,7 @@ export async function startWorld(t: Test, { scenario, env, seams }: WorldOptions
   });
   const logLines: string[] = [];
   const stream = { write: (line: string) => logLines.push(line) };
-  const app = createApp(config, createLog({ level: 'info', format: 'json', stream }), seams);
+  const app = createApp(config, createLog({ level: config.logLevel, format: 'json', stream }), seams);
   t.teardown(() => app.close());
   const { port } = await app.listen();
   return { port, url: `http://127.0.0.1:${port}`, upstream, logLines, ...createControls(upstream) };
