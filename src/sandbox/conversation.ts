@@ -102,7 +102,8 @@ async function playOverSocket(
   sendJson(exchange.response, 200, { wss_url, conversation_id, response_id });
   const ids = { conversation_id, response_id };
   const wire = await createSocketWire({ hub: world.sockets, owner, scenario, ids });
-  if ((await play(exchange, scenario, script, 'legacy', wire)) === 'cut') await wire.cut();
+  const encoding = scenario.encoding ?? 'legacy';
+  if ((await play(exchange, scenario, script, encoding, wire)) === 'cut') await wire.cut();
 }
 
 async function play(

@@ -17,7 +17,9 @@ export function recallConversation(world: World, owner: string, body: Conversati
 }
 
 function isContinued(known: Conversation, owner: string, body: ConversationBody): boolean {
-  if (known.temporary || !isSameOwner(known.owner, owner)) return false;
+  // A temporary chat is asked nothing more once it was left, but an answer that was cut there goes on.
+  if (known.temporary && body.action !== 'continue') return false;
+  if (!isSameOwner(known.owner, owner)) return false;
   if (!known.messageIds.has(body.parentMessageId)) return false;
   if (body.action === 'continue') return known.unfinished?.messageId === body.parentMessageId;
   // A variant answers once more what was asked before.

@@ -132,7 +132,7 @@ export interface Scenario {
   /** Before every frame comes one of another conversation. */
   readonly foreignFrames: boolean;
 
-  /** Null: as the request asks. */
+  /** Null: as the request asks; over a web socket `legacy`. */
   readonly encoding: Encoding | null;
   readonly contentType: string;
   readonly firstEventDelayMs: number;

@@ -8,12 +8,12 @@ import { createOpenSocket } from './open-socket.ts';
 import type { SocketAddress } from './open-socket.ts';
 import { parseSocketUrl } from './protocol/socket-frame.ts';
 import type { HandOver } from './protocol/socket-frame.ts';
+import { SharedChannels } from './shared-channels.ts';
 import { SocketChannel } from './socket-channel.ts';
 import { createSocketModes } from './socket-modes.ts';
 import type { SocketTurn } from './socket-turn.ts';
 
 const SHARED_IDLE_MS = 60_000;
-const MAX_SHARED = 1_000;
 const REGISTER_TIMEOUT_MS = 10_000;
 
 export interface WebSocketAnswersOptions {
@@ -52,12 +52,16 @@ interface Place {
   readonly turn: SocketTurn;
 }
 
+interface Seat {
+  place: Place | null;
+}
+
 export function createWebSocketAnswers(options: WebSocketAnswersOptions): WebSocketAnswers {
   const { exits, profile, random } = options;
   const open = createOpenSocket(exits);
   const exchange = createExchange(exits);
   const modes = createSocketModes(options.nowMs);
-  const shared = new Map<string, SocketChannel>();
+  const shared = new SharedChannels();
 
   async function register(session: Session, signal: AbortSignal): Promise<SocketAddress> {
     const { status, text } = await exchange(
@@ -78,68 +82,59 @@ export function createWebSocketAnswers(options: WebSocketAnswersOptions): WebSoc
     throw new ChatError('upstream_protocol_error', `The backend gave no web socket's address (${status}).`);
   }
 
-  /** Null: too many are open; then each turn gets its own. */
-  function sharedChannel(session: Session): SocketChannel | null {
-    const key = `${session.exit} ${callerKey(session)}`;
-    const known = shared.get(key);
-    if (known !== undefined) return known;
-    if (shared.size >= MAX_SHARED) return null;
-    const channel = new SocketChannel({
-      open,
-      random,
-      locate: (signal) => register(session, signal),
-      idleMs: options.sharedIdleMs ?? SHARED_IDLE_MS,
-      onClosed: () => void shared.delete(key),
-    });
-    shared.set(key, channel);
-    return channel;
+  /** The socket that stands already, or was needed lately: its frames may come before the hand-over is read. */
+  function earlyChannel(session: Session, caller: string): SocketChannel | null {
+    const known = shared.find(caller);
+    if (known !== null || !modes.has(callerKey(session))) return known;
+    const idleMs = options.sharedIdleMs ?? SHARED_IDLE_MS;
+    return shared.open(caller, { open, random, idleMs, locate: (signal) => register(session, signal) });
   }
 
-  function ownChannel(session: Session, url: string): SocketChannel {
+  function lateChannel(session: Session, caller: string | null, url: string): SocketChannel {
     const address = toAddress(url, session, profile);
-    return new SocketChannel({
-      open,
-      random,
-      locate: async () => address,
-      idleMs: 0,
-      onClosed: () => {},
-    });
+    const facts = { open, random, idleMs: 0, locate: async () => address };
+    const common = caller === null ? null : (shared.find(caller) ?? shared.open(caller, facts));
+    return common ?? new SocketChannel({ ...facts, onClosed: () => {} });
   }
 
   return {
     prepare(session, ready) {
-      const caller = session.caller.token === null ? null : callerKey(session);
-      const early = caller !== null && modes.has(caller) ? sharedChannel(session) : null;
-      let place: Place | null = early === null ? null : { channel: early, turn: early.join() };
+      const mode = session.caller.token === null ? null : callerKey(session);
+      const caller = mode === null ? null : `${session.exit} ${mode}`;
+      const seat: Seat = { place: null };
+      const sit = (channel: SocketChannel): Place => (seat.place = { channel, turn: channel.join() });
+      const early = caller === null ? null : earlyChannel(session, caller);
+      const stopAwaiting = caller === null || early !== null ? () => {} : shared.await(caller, sit);
       let isLeft = false;
       let isPaused = false;
-      if (place === null) ready();
-      else place.channel.whenSettled(() => isLeft || ready());
+      if (early === null) ready();
+      else sit(early).channel.whenSettled(() => isLeft || ready());
       return {
         take(handOver, reader) {
-          if (caller !== null) modes.remember(caller);
-          if (place === null || place.channel.isGone) {
-            const channel = ownChannel(session, handOver.url);
-            place = { channel, turn: channel.join() };
-          }
-          place.channel.claim(place.turn, handOver, reader);
-          if (isPaused) place.turn.pause();
+          if (mode !== null) modes.remember(mode);
+          stopAwaiting();
+          const known = seat.place?.channel.isGone === false ? seat.place : null;
+          const { channel, turn } = known ?? sit(lateChannel(session, caller, handOver.url));
+          channel.claim(turn, handOver, reader);
+          if (isPaused) turn.pause();
         },
         decline(asStream) {
-          if (asStream && caller !== null) modes.forget(caller);
-          place?.turn.release();
+          if (asStream && mode !== null) modes.forget(mode);
+          stopAwaiting();
+          seat.place?.turn.release();
         },
         pause() {
           isPaused = true;
-          place?.turn.pause();
+          seat.place?.turn.pause();
         },
         resume() {
           isPaused = false;
-          place?.turn.resume();
+          seat.place?.turn.resume();
         },
         abort() {
           isLeft = true;
-          place?.turn.abort();
+          stopAwaiting();
+          seat.place?.turn.abort();
         },
       };
     },

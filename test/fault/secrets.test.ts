@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import type { Scenario } from '../../src/sandbox/scenario.ts';
+import { startProxy } from '../helpers/gateway.ts';
 import { startBrokenProxy } from '../helpers/proxy.ts';
 import type { ProxyFault } from '../helpers/proxy.ts';
 import {
@@ -14,6 +16,7 @@ import {
 import type { Answer } from '../helpers/program.ts';
 import { openStream, requirements, send, sendJson, startUpstream, stream } from '../helpers/upstream.ts';
 import type { Asked } from '../helpers/upstream.ts';
+import { startWorld } from '../helpers/world.ts';
 import { dial, until } from '../http/serve.ts';
 
 const KEY = 'sk-canary-operator-key';
@@ -150,6 +153,79 @@ t.test('no proxy password, whatever the proxy does', async (t) => {
     [...answers.map(shown), ...program.lines].map(leaks).filter((leak) => leak !== null),
     [],
   );
+});
+
+/** What a file can meet on its way to the model, and another on its way back. */
+const FILE_SCENARIOS: readonly Partial<Scenario>[] = [
+  { flow: 'plot' },
+  { flow: 'plot', links: 'session' },
+  { flow: 'plot', links: 'session', transport: 'websocket' },
+  { flow: 'plot', at: 'download', error: 'server_error' },
+  ...(['files', 'blob', 'uploaded'] as const).flatMap((at) => [
+    { at, error: 'unauthorized' as const },
+    { at, resetBeforeHeaders: true },
+  ]),
+];
+
+t.test('no token and no proxy password on the ways of files', async (t) => {
+  const table = await startUpstream(t, {
+    landing: (asked) => send(asked, 200, 'text/csv', 'n,square\n'),
+  });
+  const working = await startProxy(t);
+  const faults: ProxyFault[] = ['resets', 'asks for a password', 'speaks no HTTP'];
+  const ports = await Promise.all(faults.map((fault) => startBrokenProxy(t, fault)));
+  const proxies = [new URL(working.url).port, ...ports];
+  const told: string[] = [];
+  for (const proxyPort of proxies) {
+    const world = await startWorld(t, {
+      env: {
+        EXPORT_PROXY_URL: `http://${PROXY_USER}:${PROXY_PASSWORD}@127.0.0.1:${proxyPort}`,
+        AUTHORIZATION: KEY,
+        LOG_LEVEL: 'trace',
+      },
+      seams: { allowAddress: () => true },
+    });
+    const { port, url } = world;
+    const bearer = { authorization: `Bearer ${TOKEN},${ACCOUNT}` };
+    const content = [
+      { type: 'text', text: 'Look.' },
+      { type: 'image_url', image_url: { url: `${table.origin}/` } },
+    ];
+    const fields = { messages: [{ role: 'user', content }] };
+    const answers: Answer[] = [];
+    for (const scenario of FILE_SCENARIOS) {
+      await world.scenario(scenario);
+      for (const stream of [true, false]) {
+        answers.push(await askChat(port, { stream, token: `${TOKEN},${ACCOUNT}`, fields }));
+      }
+      answers.push(await askChat(port, { token: `${TOKEN},${ACCOUNT}` }));
+      const body = JSON.stringify({ prompt: 'a cat' });
+      answers.push(await ask(port, { path: '/v1/images/generations', headers: { ...bearer }, body }));
+    }
+    const links = answers.flatMap(({ text }) =>
+      [...text.matchAll(/http:[^)"\\]+\/files\/[^)"\\]+/g)].map(String),
+    );
+    t.ok(links.length > 0, 'links of its own');
+    for (const link of links) {
+      answers.push(await ask(port, { method: 'GET', path: link.slice(url.length) }));
+      answers.push(await ask(port, { method: 'GET', path: `${link.slice(url.length)}x` }));
+    }
+    t.ok(answers.some(({ status }) => status === 200) && answers.some(({ status }) => status >= 400));
+    told.push(...answers.map(shown), ...world.logLines);
+    const records = await world.requests();
+    const blobs = records.filter(({ path }) => path.startsWith('/blob/'));
+    t.same(blobs.map(({ headers }) => leaks(JSON.stringify(headers))).filter(Boolean), []);
+    t.ok(
+      records.some(
+        ({ path, headers }) => path.endsWith('/estuary/content') && leaks(JSON.stringify(headers)),
+      ),
+    );
+  }
+  t.same(
+    told.map(leaks).filter((leak) => leak !== null),
+    [],
+  );
+  t.ok(working.targets.length > 0, 'the table came through the proxy');
 });
 
 t.test('bad settings: exit code 78, a line for each, no secret', async (t) => {

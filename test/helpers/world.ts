@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
+import type { AppSeams } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import type { Env } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
@@ -13,6 +14,7 @@ export interface WorldOptions {
   readonly scenario?: Partial<Scenario>;
   /** Settings of the program beside its addresses. */
   readonly env?: Env;
+  readonly seams?: AppSeams;
 }
 
 /** The whole program in front of the sandbox, both on ports of their own. */
@@ -44,7 +46,7 @@ interface SandboxState {
 export const ACCESS_TOKEN = 'eyJhbGciOi.sandbox-paid.x';
 
 /** Nothing is tried twice unless `env` says so: a test counts what upstream was asked. */
-export async function startWorld(t: Test, { scenario, env }: WorldOptions = {}): Promise<World> {
+export async function startWorld(t: Test, { scenario, env, seams }: WorldOptions = {}): Promise<World> {
   const defaults = { eventDelayMs: 0, difficulty: '0fffff', ...scenario };
   const sandbox = createSandbox({ host: '127.0.0.1', port: 0, defaults });
   const upstream = `http://127.0.0.1:${(await sandbox.listen()).port}`;
@@ -59,7 +61,7 @@ export async function startWorld(t: Test, { scenario, env }: WorldOptions = {}):
   });
   const logLines: string[] = [];
   const stream = { write: (line: string) => logLines.push(line) };
-  const app = createApp(config, createLog({ level: 'info', format: 'json', stream }));
+  const app = createApp(config, createLog({ level: config.logLevel, format: 'json', stream }), seams);
   t.teardown(() => app.close());
   const { port } = await app.listen();
   return { port, url: `http://127.0.0.1:${port}`, upstream, logLines, ...createControls(upstream) };

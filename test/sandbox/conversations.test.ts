@@ -55,6 +55,14 @@ t.test('what cannot be continued is not found', async (t) => {
   t.equal((await client.accountChat('hi', { ...KEPT, ...kept })).status, 200);
 });
 
+t.test('a cut answer goes on in a temporary chat too', async (t) => {
+  const client = await startSandbox(t);
+  await client.scenario({ answer: ['one ', 'two'], finish: 'max_tokens', times: 1 });
+  const place = placeOf(await client.accountChat('hi'));
+  const more = await client.accountChat('', { ...place, action: 'continue', messages: undefined });
+  t.equal(finalText(more.body), 'one two');
+});
+
 t.test('an anonymous visitor goes on under another device id', async (t) => {
   const client = await startSandbox(t);
   const place = placeOf(await client.chat('hi', KEPT));

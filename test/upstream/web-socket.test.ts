@@ -521,6 +521,37 @@ t.test('who was handed over once is connected before the next call', async (t) =
   );
 });
 
+t.test("a call hears what is said over its caller's socket before it was handed over itself", async (t) => {
+  const sockets: WebSocket[] = [];
+  const ids = (n: number): object => ({ conversation_id: `c-${n}`, response_id: `r-${n}` });
+  const world = await createWorld(t, {
+    answerDelayMs: 100,
+    onSocket(socket) {
+      sockets.push(socket);
+      socket.send(connected());
+      socket.send(frame('data: early\n\n', { id: 1, ids: ids(2) }));
+      socket.send(frame(DONE, { id: 2, ids: ids(1) }));
+    },
+  });
+  const wss_url = `${world.origin.replace('http', 'ws')}/client`;
+  world.answer = (n) => ({
+    contentType: 'application/json',
+    body: JSON.stringify({ wss_url, ...ids(n) }),
+  });
+  const call = createCaller(t, world.origin);
+  const first = call();
+  await sleep(50);
+  const second = call();
+  await Promise.all([first.over, second.opened]);
+  sockets[0]?.send(frame(DONE, { id: 3, ids: ids(2) }));
+  await second.over;
+  t.equal(first.text, DONE);
+  t.equal(second.text, `data: early\n\n${DONE}`);
+  t.equal(sockets.length, 1, 'one socket for both');
+  if (sockets[0]?.readyState !== 3) await once(sockets[0] as WebSocket, 'close');
+  t.pass('which goes with the last of them');
+});
+
 t.test('visitors, and callers whose registration fails, get a socket per turn', async (t) => {
   const world = await createWorld(t, {
     onSocket: (socket) => socket.send(frame(DONE, { id: 1, last: true })),

@@ -5,7 +5,9 @@ sandbox. Standard output: a line {"name", "problem"} for every check; `problem` 
 """
 
 import asyncio
+import base64
 import json
+import re
 import sys
 import time
 import traceback
@@ -90,6 +92,22 @@ def text_of(chunks, index=0):
 
 def reasons_of(chunks):
     return [choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason]
+
+
+def say(content):
+    return {"messages": [{"role": "user", "content": content}]}
+
+
+def download(url):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=10) as answer:
+        return answer.read()
+
+
+def link_in(text, label):
+    found = re.search(re.escape(label) + r"\(([^)]+)\)", text)
+    assert found, f"no {label} in {text!r}"
+    return found[1]
 
 
 CHECKS = []
@@ -347,6 +365,79 @@ def limits_of_the_proxy(worlds):
     held.close()
     world.scenario({"answer": TEXT})
     equal(ask(world.client(max_retries=2)).choices[0].message.content, TEXT)
+
+
+@check
+def images_files_and_code_of_a_tool(worlds):
+    world = worlds["open"]
+    client = world.client(api_key=ACCESS_TOKEN)
+    for links in ("direct", "session"):
+        world.scenario({"flow": "plot", "links": links})
+        for text in (ask(client).choices[0].message.content, text_of(read(client))):
+            assert "```python\nimport csv\n" in text and "```output\n42\n4 rows\n```" in text, text
+            equal(download(link_in(text, "![image]"))[:8], b"\x89PNG\r\n\x1a\n")
+            equal(download(link_in(text, "[Get]")), b"n,square\n1,1\n2,4\n3,9\n4,16\n")
+
+
+@check
+def sources_and_thoughts(worlds):
+    world = worlds["open"]
+    client = world.client(api_key=ACCESS_TOKEN)
+    for encoding in ("legacy", "v1"):
+        world.scenario({"flow": "browsing", "encoding": encoding})
+        text = ask(client).choices[0].message.content
+        equal(link_in(text, "[Why ice floats]"), "https://physics.example/ice?from=search")
+    world.scenario({"flow": "thinking"})
+    message = ask(client).choices[0].message
+    assert "two halves" in message.reasoning_content and "two halves" not in message.content
+    deltas = [chunk.choices[0].delta for chunk in read(client)]
+    thought = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
+    equal(thought, message.reasoning_content)
+
+
+@check
+def images_are_generated(worlds):
+    client = worlds["open"].client(api_key=ACCESS_TOKEN)
+    drawn = client.images.generate(prompt="a cat", n=2, response_format="url")
+    equal([download(image.url)[1:4] for image in drawn.data], [b"PNG", b"PNG"])
+    inline = client.images.generate(prompt="a cat", response_format="b64_json")
+    equal(base64.b64decode(inline.data[0].b64_json)[1:4], b"PNG")
+
+
+@check
+def images_and_files_are_seen_by_the_model(worlds):
+    world = worlds["open"]
+    client = world.client(api_key=ACCESS_TOKEN)
+    drawn = client.images.generate(prompt="a cat", response_format="b64_json").data[0].b64_json
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{drawn}"}}
+    seen = ask(client, **say([{"type": "text", "text": "What is this?"}, image])).choices[0].message.content
+    assert "256x256 PNG image" in seen and f"{len(base64.b64decode(drawn))} bytes" in seen, seen
+    table = base64.b64encode(b"a,b\n1,2\n").decode()
+    file = {"filename": "t.csv", "file_data": f"data:text/csv;base64,{table}"}
+    told = ask(client, **say([{"type": "file", "file": file}])).choices[0].message.content
+    assert "text/csv, 8 bytes" in told, told
+
+
+@check
+def a_kept_chat_goes_on(worlds):
+    client = worlds["open"].client(api_key=ACCESS_TOKEN)
+    kept = {"history_disabled": False}
+    first = ask(client, **say("Remember the walrus"), extra_body=kept)
+    place = {"conversation_id": first.conversation_id, "parent_message_id": first.message_id}
+    second = ask(client, **say("What did I just say?"), extra_body={**kept, **place})
+    assert "Remember the walrus" in second.choices[0].message.content
+    equal(second.conversation_id, first.conversation_id)
+
+
+@check
+def an_answer_cut_by_upstream_arrives_whole(worlds):
+    world = worlds["open"]
+    cut = {"answer": LONG[:60], "finish": "max_tokens", "times": 1}
+    world.scenario([cut, {"times": 1}, cut, {"times": 1}])
+    client = world.client(api_key=ACCESS_TOKEN)
+    equal(ask(client).choices[0].message.content, "".join(LONG[:60]))
+    chunks = read(client)
+    equal((text_of(chunks), reasons_of(chunks)), ("".join(LONG[:60]), ["stop"]))
 
 
 def main():

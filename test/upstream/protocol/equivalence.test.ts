@@ -6,19 +6,72 @@ import { ChoiceSink } from '../../../src/http/choice-sink.ts';
 import { ChunkEncoder } from '../../../src/openai/chunk.ts';
 import { toCompletion } from '../../../src/openai/completion.ts';
 import { toUsage } from '../../../src/openai/usage.ts';
+import { EventDecoder } from '../../../src/sse/event-decoder.ts';
+import { LineDecoder } from '../../../src/sse/line-decoder.ts';
+import { decodeSocketBody } from '../../../src/upstream/protocol/socket-body.ts';
+import { parseSocketFrame } from '../../../src/upstream/protocol/socket-frame.ts';
 import { StreamDecoder } from '../../../src/upstream/protocol/stream-decoder.ts';
 import { AnswerRecorder } from '../../helpers/answer-recorder.ts';
 import { done, envelope, read } from '../../helpers/messages.ts';
-import type { Envelope, MessageFields } from '../../helpers/messages.ts';
+import {
+  cuts,
+  firstOf,
+  length,
+  metadataAt,
+  pauses,
+  plain,
+  randomOf,
+  script,
+  stretch,
+} from '../../helpers/random-script.ts';
 import { encodeLegacy, encodeV1 } from '../../helpers/script-encoder.ts';
 import type { Random } from '../../helpers/script-encoder.ts';
 
 /** The answer that a client gets: its chunks, joined where one follows another of its kind, and its body. */
-function answer(payloads: readonly string[]): { stream: string; whole: string; content: string } {
+function answer(payloads: readonly string[]): ToldAnswer {
+  return decode((decoder) => {
+    for (const data of payloads) decoder.push({ name: '', data });
+  });
+}
+
+/** The same by way of a web socket, whose frames end anywhere, also within a character. */
+function answerOverSocket(payloads: readonly string[], random: Random): ToldAnswer {
+  return decode((decoder) => {
+    const events = new EventDecoder((event) => decoder.push(event), 1e6);
+    const lines = new LineDecoder((line) => events.pushLine(line), 1e6);
+    for (const text of toSocketFrames(payloads, random)) {
+      const event = parseSocketFrame(text)?.event;
+      lines.push(decodeSocketBody(event?.type === 'answer' ? event.frame.body : null) ?? NO_BYTES);
+    }
+  });
+}
+
+const NO_BYTES = new Uint8Array();
+
+function toSocketFrames(payloads: readonly string[], random: Random): string[] {
+  const frames: string[] = [];
+  let rest = Buffer.from(payloads.map((data) => `data: ${data}\n\n`).join(''));
+  while (rest.length > 0) {
+    const length = 1 + Math.floor(random() * 300);
+    const body = rest.subarray(0, length).toString('base64');
+    rest = rest.subarray(length);
+    const data = { type: 'http.response.body', body, more_body: rest.length > 0, conversation_id: 'c-1' };
+    frames.push(JSON.stringify({ sequenceId: frames.length + 1, type: 'message', data }));
+  }
+  return frames;
+}
+
+interface ToldAnswer {
+  readonly stream: string;
+  readonly whole: string;
+  readonly content: string;
+}
+
+function decode(feed: (decoder: StreamDecoder) => void): ToldAnswer {
   const recorder = new AnswerRecorder();
   const sink = new ChoiceSink(0, recorder, { stop: [], tokens: null });
   const decoder = new StreamDecoder((event) => void sink.write(withLink(event)), new Set());
-  for (const data of payloads) decoder.push({ name: '', data });
+  feed(decoder);
   decoder.end();
   const head = { id: 'chatcmpl-1', created: 1, model: 'm' };
   const chunks = new ChunkEncoder(head, false);
@@ -38,214 +91,9 @@ function withLink(event: DecodedEvent): TurnEvent {
   return { ...event, link: `https://files.example/${encodeURIComponent(name)}` };
 }
 
-const plain = fc.oneof(
-  fc.constantFrom(
-    'Hello',
-    ' world',
-    '.',
-    '\n',
-    '\n\n',
-    '😀',
-    '𝐀b',
-    '你好',
-    '(',
-    ')',
-    '(sand',
-    '`',
-    '```',
-    '- x',
-  ),
-  fc.constantFrom('\u3010\u91cd\u3011', '\u3010', '[1]', '(see)', ' '),
-  fc.string({ unit: 'grapheme', maxLength: 6 }).map((text) => text.replace(/[\uE200-\uE206]/g, '')),
-);
-
-/** A stretch of text: what upstream writes, and the source that it later tells. */
-interface Stretch {
-  readonly raw: string;
-  readonly source: 'none' | 'citation' | 'reference';
-}
-
-const stretch: fc.Arbitrary<Stretch> = fc.oneof(
-  { weight: 6, arbitrary: plain.map((raw): Stretch => ({ raw, source: 'none' })) },
-  {
-    weight: 2,
-    arbitrary: fc.nat(9).map((n): Stretch => ({ raw: `\u3010${n}\u2020source\u3011`, source: 'citation' })),
-  },
-  {
-    weight: 2,
-    arbitrary: fc
-      .nat(9)
-      .map((n): Stretch => ({ raw: `\uE200cite\uE202turn0search${n}\uE201`, source: 'reference' })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom('\uE203', '\uE204', '\uE206').map((raw): Stretch => ({ raw, source: 'none' })),
-  },
-  { weight: 1, arbitrary: fc.constant<Stretch>({ raw: '[Get](sandbox:/mnt/data/r.csv)', source: 'none' }) },
-);
-
-const length = (text: string): number => Array.from(text).length;
-
-/** What is known about the stretches once `known` characters are there and sources come `late` behind. */
-function metadataAt(stretches: readonly Stretch[], known: number, late: number): Record<string, unknown> {
-  const citations: object[] = [];
-  const references: object[] = [];
-  let start = 0;
-  for (const { raw, source } of stretches) {
-    const end = start + length(raw);
-    const url = `https://e.example/${raw.replace(/[^a-z0-9]/g, '')}`;
-    if (source === 'citation' && end + late <= known) {
-      citations.push({ start_ix: start, end_ix: end, metadata: { title: 'T', url } });
-    }
-    if (source === 'reference' && end <= known) {
-      const told =
-        end + late <= known ? { type: 'webpage', items: [{ title: 'T', url }] } : { type: 'hidden' };
-      references.push({ matched_text: raw, start_idx: start, end_idx: end, ...told });
-    }
-    start = end;
-  }
-  return { citations, content_references: references, model_slug: 'm' };
-}
-
-/** Places where a text pauses, each a number of characters; ends with all of it. */
-function pauses(text: string, cuts: readonly number[]): number[] {
-  const total = length(text);
-  return [...new Set([...cuts.map((cut) => cut % (total + 1)), total])].toSorted((a, b) => a - b);
-}
-
-const firstOf = (text: string, count: number): string => Array.from(text).slice(0, count).join('');
-
-const cuts = fc.array(fc.nat(), { maxLength: 6 });
-type States = (id: string, last: boolean) => Envelope[];
-
-function growing(states: MessageFields[], id: string, last: boolean): Envelope[] {
-  return states.map((fields, at) =>
-    at === states.length - 1 ? done({ ...fields, id, end_turn: last }) : envelope({ ...fields, id }),
-  );
-}
-
-const texts: fc.Arbitrary<States> = fc
-  .record({ stretches: fc.array(stretch, { minLength: 1, maxLength: 10 }), cuts, late: fc.nat(8) })
-  .map(({ stretches, cuts, late }) => (id, last) => {
-    const whole = stretches.map(({ raw }) => raw).join('');
-    const states = pauses(whole, cuts).map((known) => ({
-      text: firstOf(whole, known),
-      metadata: metadataAt(stretches, known, late),
-    }));
-    const all = { text: whole, metadata: metadataAt(stretches, length(whole), 0) };
-    return growing([{ text: '' }, ...states, all], id, last);
-  });
-
-const edited: fc.Arbitrary<States> = fc.array(plain, { minLength: 2, maxLength: 5 }).map(
-  (versions) => (id, last) =>
-    growing(
-      versions.map((text) => ({ text })),
-      id,
-      last,
-    ),
-);
-
-const toolText = (fieldsOf: (text: string) => MessageFields): fc.Arbitrary<States> =>
-  fc.record({ pieces: fc.array(plain, { maxLength: 6 }), cuts }).map(({ pieces, cuts }) => (id) => {
-    const whole = pieces.join('');
-    return growing(
-      [0, ...pauses(whole, cuts)].map((known) => fieldsOf(firstOf(whole, known))),
-      id,
-      false,
-    );
-  });
-
-const code = toolText((text) => ({
-  recipient: 'python',
-  content: { content_type: 'code', language: 'unknown', text },
-}));
-const canvas = toolText((text) => ({
-  recipient: 'canmore.create_textdoc',
-  text: JSON.stringify({ name: 'n', type: 'document', content: text }).slice(0, -2),
-}));
-const output = toolText((text) => ({
-  role: 'tool',
-  name: 'python',
-  content: { content_type: 'execution_output', text },
-}));
-const plot: States = (id) => [
-  envelope({ id, role: 'tool', content: { content_type: 'execution_output', text: '' } }),
-  done({
-    id,
-    role: 'tool',
-    content: { content_type: 'execution_output', text: 'ok' },
-    metadata: {
-      aggregate_result: { messages: [{ message_type: 'image', image_url: `file-service://file-${id}` }] },
-    },
-  }),
-];
-const drawing: States = (id) => {
-  const state = (status: string): Envelope =>
-    envelope({
-      id,
-      role: 'tool',
-      name: 'dalle.text2im',
-      status,
-      content: {
-        content_type: 'multimodal_text',
-        parts: [{ content_type: 'image_asset_pointer', asset_pointer: `sediment://file_${id}` }],
-      },
-    });
-  return [state('in_progress'), state('finished_successfully')];
-};
-const thoughts: fc.Arbitrary<States> = fc
-  .array(fc.record({ summary: plain, content: plain }), { minLength: 1, maxLength: 3 })
-  .map((all) => (id) => {
-    const states = all.flatMap((thought, at) => {
-      const before = all.slice(0, at);
-      return [
-        [...before, { ...thought, content: '' }],
-        [...before, thought],
-      ];
-    });
-    return growing(
-      [[], ...states].map((list) => ({ content: { content_type: 'thoughts', thoughts: list } })),
-      id,
-      false,
-    );
-  });
-const aside: States[] = [
-  (id) => [done({ id, recipient: 'bio', text: 'remember' })],
-  (id) => [done({ id, recipient: 'browser', content: { content_type: 'code', text: 'search("x")' } })],
-  (id) => [done({ id, content: { content_type: 'reasoning_recap', content: 'Thought for 5 s' } })],
-  (id) => [
-    done({ id, role: 'tool', name: 'browser', content: { content_type: 'tether_quote', text: 'no' } }),
-  ],
-  (id) => [done({ id, role: 'system', weight: 0, text: 'no' })],
-  plot,
-  drawing,
-];
-
-const script: fc.Arbitrary<Envelope[]> = fc
-  .record({
-    parts: fc.array(fc.oneof(texts, edited, code, canvas, output, thoughts, fc.constantFrom(...aside)), {
-      maxLength: 6,
-    }),
-    last: texts,
-  })
-  .map(({ parts, last }) => [
-    done({ id: 'u-1', role: 'user', text: 'a question' }),
-    ...parts.flatMap((states, at) => states(`m-${at}`, false)),
-    ...last('m-last', true),
-    done({ id: 'm-end', text: 'The end.', end_turn: true }),
-  ]);
-
-function randomOf(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 0x1_0000_0000;
-  };
-}
-
 const MARKERS = /[\uE200-\uE206]|\u3010\d+\u2020source\u3011/;
 
-t.test('property: one script gives one answer, whichever encoding tells it', (t) => {
+t.test('property: one script gives one answer, whichever encoding tells it, over a web socket too', (t) => {
   fc.assert(
     fc.property(script, fc.integer(), (states, seed) => {
       const random = randomOf(seed);
@@ -253,6 +101,12 @@ t.test('property: one script gives one answer, whichever encoding tells it', (t)
       const v1 = answer(encodeV1(states, random));
       if (JSON.stringify(legacy) !== JSON.stringify(v1)) {
         throw new Error(`legacy: ${legacy.stream}\nv1: ${v1.stream}`);
+      }
+      for (const encode of [encodeLegacy, encodeV1]) {
+        const socket = answerOverSocket(encode(states, random), random);
+        if (JSON.stringify(legacy) !== JSON.stringify(socket)) {
+          throw new Error(`legacy: ${legacy.stream}\nsocket: ${socket.stream}`);
+        }
       }
       if (MARKERS.test(legacy.whole)) throw new Error(`a marker is left: ${legacy.whole}`);
       if (!legacy.content.endsWith('The end.')) throw new Error('cut');
