@@ -61,6 +61,8 @@ interface Given {
   readonly turn?: Partial<Turn>;
   readonly clear?: ChatPorts['clear'];
   readonly attach?: ChatPorts['attach'];
+  readonly link?: ChatPorts['link'];
+  readonly drawing?: ChatPorts['drawing'];
 }
 
 function world(acts: Act[], given: Given = {}) {
@@ -81,7 +83,8 @@ function world(acts: Act[], given: Given = {}) {
       });
     },
     attach: given.attach ?? (() => Promise.reject(new Error('nothing to attach'))),
-    link: () => Promise.resolve(null),
+    link: given.link ?? (() => Promise.resolve(null)),
+    drawing: given.drawing ?? (() => Promise.resolve(null)),
     clear:
       given.clear ?? (() => Promise.resolve({ requirementsToken: 'r', proofToken: null, arkoseToken: null })),
     converse: (_session, ask, _clearance, reader) => {
