@@ -32,6 +32,7 @@ import { createFiles } from './upstream/files.ts';
 import { createFileStreams } from './upstream/file-streams.ts';
 import type { ClientProfile } from './upstream/headers.ts';
 import { createModelLists } from './upstream/models.ts';
+import { createPendingDrawings } from './upstream/pending-drawings.ts';
 
 /** What is under way. All zero when nobody wants anything, however the work before ended. */
 export interface Inflight {
@@ -190,8 +191,9 @@ function createPorts(
   const { converse } = createUpstreamClient({ exits, profile, newId });
   const { attach } = createFiles({ exchange, openFile: createOpenFile(config, seams), profile, newId });
   const { link } = createDownloads({ exchange, profile, links: fileLinks });
+  const { drawing } = createPendingDrawings({ exchange, profile, random: Math.random });
   return {
-    ports: { lease: accounts.lease, clear, attach, converse, link },
+    ports: { lease: accounts.lease, clear, attach, converse, drawing, link },
     accounts,
     models: modelLists.own,
   };

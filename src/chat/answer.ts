@@ -1,4 +1,4 @@
-import type { TurnEnd, TurnEvent } from '../conversation/events.ts';
+import type { PendingDrawing, TurnEnd, TurnEvent } from '../conversation/events.ts';
 import { StreamDecoder } from '../upstream/protocol/stream-decoder.ts';
 import type { Ask, TurnSink } from './ports.ts';
 
@@ -25,6 +25,8 @@ export class Answer implements TurnSink {
   #conversationId: string | null = null;
   #messageId: string | null = null;
   #heldEnd: TurnEnd | null = null;
+  /** The end of a stream that left a picture to come. */
+  #postponedEnd: TurnEnd | null = null;
   #hasOpened = false;
   #hasText = false;
   #hasStrayed = false;
@@ -42,6 +44,11 @@ export class Answer implements TurnSink {
   /** Also when upstream, asked to go on, began another answer: nobody wants to read two. */
   get satisfied(): boolean {
     return this.#sink.satisfied || this.#hasStrayed;
+  }
+
+  /** After a stream's end: the picture that is still to come, if anybody wants it. */
+  get pending(): PendingDrawing | null {
+    return this.#postponedEnd === null || this.satisfied ? null : this.decoder.pending;
   }
 
   /** From now on the decoder's events go to `listener`: each stream has its own. */
@@ -70,6 +77,10 @@ export class Answer implements TurnSink {
       this.#messageId = event.messageId;
       if (event.conversationId !== null) this.#onPlace(event.conversationId, event.messageId);
     }
+    if (event.type === 'turn-end' && this.#postponedEnd === null && this.decoder.pending !== null) {
+      this.#postponedEnd = event;
+      return true;
+    }
     if (event.type === 'turn-end' && event.reason === 'length' && this.#place() !== null) {
       this.#heldEnd = event;
       return true;
@@ -80,6 +91,12 @@ export class Answer implements TurnSink {
 
   onDrain(listener: () => void): void {
     this.#sink.onDrain(listener);
+  }
+
+  /** The picture came, or never will: the end that waited for it. */
+  endDrawing(): void {
+    if (this.#postponedEnd !== null) this.write(this.#postponedEnd);
+    this.#postponedEnd = null;
   }
 
   /** After a stream's end: what to ask for next, or null when the answer is complete. */

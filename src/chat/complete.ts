@@ -3,6 +3,7 @@ import { together } from '../together.ts';
 import type { ChatError } from '../errors.ts';
 import type { Ask, Caller, Turn } from '../conversation/turn.ts';
 import { Answer } from './answer.ts';
+import { awaitDrawing } from './await-drawing.ts';
 import { Deadline, deadlinePassed, pause } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
 import type { ChatPorts, CompleteTurn, Trace, TurnSink } from './ports.ts';
@@ -25,8 +26,8 @@ interface FailedAttempt {
 
 /**
  * One chat turn, top to bottom. An attempt leases an identity, clears upstream's challenges while the
- * question's files go up, asks, and pumps the answer into the sink, asking on where upstream cut it;
- * what it took is given back however it ends. As long as the client has received nothing, a failure
+ * question's files go up, asks, and pumps the answer into the sink, asking on where upstream cut it
+ * and waiting for pictures that it put off; what it took is given back however it ends. As long as the client has received nothing, a failure
  * that another attempt may cure is tried again.
  *
  * Rejects with the ChatError of the last attempt, or with the signal's reason.
@@ -109,6 +110,7 @@ async function attempt(
         trace,
         link: (asset, linkSignal) => ports.link(lease.session, asset, linkSignal),
       });
+      await awaitDrawing(answer, ports, lease.session, signal);
       const continued = answer.goOn();
       if (continued === null) return null;
       ask = { ...ask, continued };

@@ -1,5 +1,5 @@
 import type { ChatError } from '../errors.ts';
-import type { Asset, TurnEvent } from '../conversation/events.ts';
+import type { Asset, Drawing, PendingDrawing, TurnEvent } from '../conversation/events.ts';
 import type { Ask, Attachment, Caller, Turn, UploadedFile } from '../conversation/turn.ts';
 
 export type { Ask, UploadedFile };
@@ -67,6 +67,11 @@ export interface ChatPorts {
   attach(session: Session, attachment: Attachment, signal: AbortSignal): Promise<UploadedFile>;
   /** Starts the conversation call; everything that happens is told to `reader`. */
   converse(session: Session, ask: Ask, clearance: Clearance, reader: StreamReader): StreamControl;
+  /**
+   * Waits until upstream has drawn what it announced; null: it cannot be had. Rejects only with the
+   * signal's reason.
+   */
+  drawing(session: Session, pending: PendingDrawing, signal: AbortSignal): Promise<Drawing | null>;
   /** A URL that works for the client, or null when upstream gives none. Rejects only with the signal's reason. */
   link(session: Session, asset: Asset, signal: AbortSignal): Promise<string | null>;
 }

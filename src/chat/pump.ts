@@ -95,7 +95,7 @@ class Pump implements StreamReader {
     this.#lines = new LineDecoder((line) => this.#events.pushLine(line), MAX_EVENT_BYTES);
     const { firstTokenMs } = options.deadlines;
     this.#firstToken = new Deadline(firstTokenMs, () => {
-      this.#conclude(deadlinePassed('FIRST_TOKEN_TIMEOUT_MS', firstTokenMs, 'Upstream sent no text'));
+      this.#giveUp(deadlinePassed('FIRST_TOKEN_TIMEOUT_MS', firstTokenMs, 'Upstream sent no text'));
     });
   }
 
@@ -148,8 +148,7 @@ class Pump implements StreamReader {
 
   onFailure(error: ChatError): void {
     this.#linger?.stop();
-    if (this.#decoder.complete) this.onEnd();
-    else this.#conclude(error);
+    this.#giveUp(error);
   }
 
   #take(event: DecodedEvent): void {
@@ -174,9 +173,15 @@ class Pump implements StreamReader {
   #onIdle(): void {
     if (this.#paused) this.#idle?.touch();
     else
-      this.#conclude(
+      this.#giveUp(
         deadlinePassed('IDLE_TIMEOUT_MS', this.#options.deadlines.idleMs, 'Upstream sent nothing more'),
       );
+  }
+
+  /** Nothing more comes: a failure, unless the answer is complete or its picture comes another way. */
+  #giveUp(error: ChatError): void {
+    if (this.#decoder.complete || this.#decoder.pending !== null) this.onEnd();
+    else this.#conclude(error);
   }
 
   #afterChunk(): void {

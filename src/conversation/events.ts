@@ -66,6 +66,21 @@ export type Asset =
       readonly conversationId: string | null;
     };
 
+/** A picture that upstream still draws when its stream has ended. */
+export interface PendingDrawing {
+  readonly conversationId: string;
+  /** The message that says so; null: it has no id. */
+  readonly messageId: string | null;
+}
+
+/** What such a picture became. */
+export interface Drawing {
+  /** The last message with a picture in it: the conversation goes on from there. */
+  readonly messageId: string | null;
+  /** In the order in which they were drawn; never empty. */
+  readonly pictures: readonly Asset[];
+}
+
 /** An image in the answer. `url` null: upstream gave no link. */
 export interface ImageEvent<Link> {
   readonly type: 'image';

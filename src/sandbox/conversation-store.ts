@@ -1,4 +1,5 @@
 import type { Passage } from './flows/passages.ts';
+import type { MessageTree } from './message-tree.ts';
 
 /** What a conversation needs to go on, and its files to be found. */
 export interface Conversation {
@@ -8,6 +9,7 @@ export interface Conversation {
   readonly temporary: boolean;
   /** Messages that can be a parent: all that were sent or shown, and the root. */
   readonly messageIds: Set<string>;
+  readonly tree: MessageTree;
   readonly prompts: string[];
   /** The answer that was broken off, if the last one was. */
   unfinished: UnfinishedAnswer | null;

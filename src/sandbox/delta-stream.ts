@@ -101,6 +101,8 @@ function toControls(script: Script, step: Exclude<Step, { kind: 'message' }>): r
   switch (step.kind) {
     case 'raw':
       return [step.value];
+    case 'late':
+      return [];
     case 'first-token':
       return [
         {

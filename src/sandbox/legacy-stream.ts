@@ -26,6 +26,7 @@ function encodeStep(script: Script, step: Step): Frame | null {
       return dataFrame({ type: 'title_generation', title: step.title, conversation_id });
     case 'moderation':
       return dataFrame(encodeModeration(step.messageId, step.blocked, conversation_id));
+    case 'late':
     case 'first-token':
     case 'complete':
     case 'limits':

@@ -2,6 +2,7 @@ import { isSameOwner } from './callers.ts';
 import type { ConversationBody } from './conversation-body.ts';
 import type { Conversation } from './conversation-store.ts';
 import { refuse } from './gate.ts';
+import { createMessageTree } from './message-tree.ts';
 import type { World } from './world.ts';
 
 /**
@@ -32,6 +33,7 @@ function startConversation(id: string, owner: string, body: ConversationBody): C
     owner,
     temporary: body.temporary,
     messageIds: new Set([body.parentMessageId]),
+    tree: createMessageTree(body.parentMessageId),
     prompts: [],
     unfinished: null,
   };

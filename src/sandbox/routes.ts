@@ -13,6 +13,7 @@ import {
 import { createFileHandler, createFileStateHandler, createUploadedHandler } from './files/upload.ts';
 import { createModelsHandler } from './models.ts';
 import { createRequirementsHandler } from './requirements.ts';
+import { createReadingHandler } from './reading.ts';
 import { createRegisterHandler } from './sockets/register.ts';
 import type { World } from './world.ts';
 
@@ -27,6 +28,7 @@ export function createBackendRoutes(world: World): Iterable<readonly [string, Ha
   const perBase = BASES.flatMap((base): [string, Handler][] => [
     [`POST ${base}/sentinel/chat-requirements`, createRequirementsHandler(world, base)],
     [`POST ${base}/conversation`, createConversationHandler(world, base)],
+    [`GET ${base}/conversation/:id`, createReadingHandler(world, base)],
     [`GET ${base}/models`, createModelsHandler(world, base)],
     [`POST ${base}/register-websocket`, createRegisterHandler(world, base)],
     [`POST ${base}/files`, createFileHandler(world, base)],

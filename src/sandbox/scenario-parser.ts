@@ -73,6 +73,7 @@ const RULES: Readonly<Record<keyof Scenario, Rule>> = {
   checkSentinel: flag,
   servedModel: orNull(text),
   flow: orNull(oneOf(FLOWS)),
+  drawingMs: orNull(count),
   script: orNull(script),
   answer: orNull(answer),
   emptyAnswer: flag,

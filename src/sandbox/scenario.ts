@@ -15,6 +15,7 @@ export const PLACES = [
   'file',
   'download',
   'register',
+  'reading',
 ] as const;
 /** The endpoints a scenario can strike. */
 export type Place = (typeof PLACES)[number];
@@ -40,6 +41,7 @@ export const FLOWS = [
   'text',
   'drawing',
   'image_generation',
+  'late_drawing',
   'code',
   'plot',
   'tool_error',
@@ -104,6 +106,8 @@ export interface Scenario {
   readonly servedModel: string | null;
   /** What the turn does besides its answer; null: told by the prompt, and `text` where `answer` is set. */
   readonly flow: FlowName | null;
+  /** The flow `late_drawing`: after so long its picture is in the conversation. */
+  readonly drawingMs: number | null;
   /** Null: the steps of the flow. */
   readonly script: readonly ScriptEntry[] | null;
   /** The exact answer, or its pieces, one per event; null: composed from the prompt. */
@@ -183,6 +187,7 @@ export const DEFAULT_SCENARIO: Scenario = {
   checkSentinel: true,
   servedModel: null,
   flow: null,
+  drawingMs: 3_000,
   script: null,
   answer: null,
   emptyAnswer: false,

@@ -40,6 +40,8 @@ export interface MessageStep {
 export type Step =
   | MessageStep
   | { readonly kind: 'raw'; readonly value: unknown; readonly only?: Encoding }
+  /** A message that is in the conversation so long after, and in no stream; null: never. */
+  | { readonly kind: 'late'; readonly message: Message; readonly afterMs: number | null }
   | { readonly kind: 'first-token'; readonly messageId: string; readonly only?: Encoding }
   | { readonly kind: 'moderation'; readonly messageId: string; readonly blocked: boolean }
   | { readonly kind: 'complete'; readonly messageId: string; readonly model: string }

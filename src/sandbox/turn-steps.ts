@@ -10,15 +10,19 @@ export interface TurnPlan {
   readonly echoes: readonly InputMessage[];
   readonly before: Flow['before'];
   readonly speech: Speech;
+  /** There is no speech, and nothing beside it. */
+  readonly endsEarly: boolean;
   /** Null: none is made up. */
   readonly title: string | null;
 }
 
 /** The steps of a turn: hidden system message, echoes, what the flow does, the answer, what goes beside it. */
-export function* toTurnSteps({ scene, echoes, before, speech, title }: TurnPlan): Generator<Step> {
+export function* toTurnSteps(plan: TurnPlan): Generator<Step> {
+  const { scene, echoes, before, speech, title } = plan;
   yield show(hiddenSystem(scene));
   for (const echo of echoes) yield show(toEcho(scene, echo));
   yield* before(scene);
+  if (plan.endsEarly) return;
   yield* speak(scene, speech);
   yield { kind: 'moderation', messageId: speech.id, blocked: speech.brokenOff };
   if (speech.brokenOff) return;

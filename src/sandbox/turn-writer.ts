@@ -30,7 +30,8 @@ export function writeTurn(order: TurnOrder): Script {
   for (const { id } of body.messages) conversation.messageIds.add(id);
   const steps = scenario.script === null ? planTurn(order, scene) : playScript(order, scene, scenario.script);
   conversation.prompts.push(prompt);
-  return { conversationId: conversation.id, steps: remember(conversation, steps) };
+  conversation.tree.moveTo(body.parentMessageId);
+  return { conversationId: conversation.id, steps: remember(world, conversation, steps) };
 }
 
 function playScript(
@@ -60,6 +61,7 @@ function planTurn(order: TurnOrder, scene: Scene): Iterable<Step> {
     scene,
     echoes: body.messages.filter((message) => message.role === 'user'),
     before: flow.before,
+    endsEarly: flow.endsEarly === true,
     speech: { id, before, passages, finish, onlyFinishedMessage, brokenOff, channel: flow.channel ?? null },
     title: body.conversationId === null && !body.temporary ? toTitle(prompt) : null,
   });
@@ -89,7 +91,7 @@ function answerOf({ world, body, conversation, prompt }: TurnOrder, flow: Flow):
 
 const ASKS_BACK = /\bwhat did I (?:just )?(?:say|ask)\b/i;
 
-function toScene({ world, body, conversation, model, prompt }: TurnOrder): Scene {
+function toScene({ world, scenario, body, conversation, model, prompt }: TurnOrder): Scene {
   return {
     model,
     gizmoId: body.gizmoId,
@@ -98,20 +100,23 @@ function toScene({ world, body, conversation, model, prompt }: TurnOrder): Scene
     requestId: world.random.uuid(),
     createdAtS: world.now() / 1000,
     prompt,
+    drawingMs: scenario.drawingMs,
     newId: () => world.random.uuid(),
     keep: (file) => keepFile(world, conversation, file),
   };
 }
 
-/** Messages can be named as parents as soon as they were shown. */
-function* remember({ messageIds }: Conversation, steps: Iterable<Step>): Generator<Step> {
+/** Messages can be read, and named as parents, as soon as they were shown. */
+function* remember(world: World, { messageIds, tree }: Conversation, steps: Iterable<Step>): Generator<Step> {
   for (const step of steps) {
-    if (step.kind === 'message') messageIds.add(step.message.id);
+    if (step.kind === 'message' || step.kind === 'late') messageIds.add(step.message.id);
+    if (step.kind === 'message') tree.put(step.message);
+    if (step.kind === 'late') tree.putLater(step.message, world.now() + (step.afterMs ?? Infinity));
     yield step;
   }
 }
 
-function toTitle(prompt: string): string {
+export function toTitle(prompt: string): string {
   const title = prompt.trim().split(/\s+/).slice(0, 5).join(' ');
   return title === '' ? 'New chat' : title;
 }

@@ -61,6 +61,8 @@ interface Given {
   readonly turn?: Partial<Turn>;
   readonly clear?: ChatPorts['clear'];
   readonly attach?: ChatPorts['attach'];
+  readonly link?: ChatPorts['link'];
+  readonly drawing?: ChatPorts['drawing'];
 }
 
 function world(acts: Act[], given: Given = {}) {
@@ -81,7 +83,8 @@ function world(acts: Act[], given: Given = {}) {
       });
     },
     attach: given.attach ?? (() => Promise.reject(new Error('nothing to attach'))),
-    link: () => Promise.resolve(null),
+    link: given.link ?? (() => Promise.resolve(null)),
+    drawing: given.drawing ?? (() => Promise.resolve(null)),
     clear:
       given.clear ?? (() => Promise.resolve({ requirementsToken: 'r', proofToken: null, arkoseToken: null })),
     converse: (_session, ask, _clearance, reader) => {
@@ -612,4 +615,104 @@ t.test('a proof that fails stops the files', async (t) => {
   });
   t.match(error, { code: 'upstream_challenge' });
   t.equal(stopped, 2);
+});
+
+const toolEvent = (message: object): string =>
+  `data: ${JSON.stringify({
+    message: { id: 't-1', author: { role: 'tool', name: 'image_gen' }, recipient: 'all', ...message },
+    conversation_id: 'c-1',
+  })}\n\n`;
+const promise = toolEvent({
+  content: { content_type: 'text', parts: ['Wait.'] },
+  status: 'finished_successfully',
+  metadata: { image_gen_async: true },
+});
+const pointer = (id: string) => ({ kind: 'pointer', pointer: id, conversationId: 'c-1' }) as const;
+const drawn = { messageId: 't-2', pictures: [pointer('sediment://file_1'), pointer('sediment://file_2')] };
+const linkTo: ChatPorts['link'] = (_session, asset) =>
+  Promise.resolve(asset.kind === 'pointer' ? `https://x/${asset.pointer.slice(-1)}` : null);
+const IMAGES = ['https://x/1', 'https://x/2'].map((link): TurnEvent => ({ type: 'image', link }));
+const END: TurnEvent = { type: 'turn-end', reason: 'stop' };
+
+t.test('a drawing that is put off is waited for; the answer ends with it', async (t) => {
+  const asked: unknown[] = [];
+  const drawing: ChatPorts['drawing'] = (_session, pending) => {
+    asked.push(pending);
+    return Promise.resolve(drawn);
+  };
+  const given = { drawing, link: linkTo, turn: { keepHistory: true } };
+  const { error, sink, log } = await run([answer(promise, DONE)], given);
+  t.equal(error, null);
+  t.strictSame(sink.events.slice(1), [
+    { type: 'message-start', conversationId: 'c-1', messageId: 't-2' },
+    ...IMAGES,
+    END,
+  ]);
+  t.strictSame(asked, [{ conversationId: 'c-1', messageId: 't-1' }]);
+  t.strictSame(log.slice(-2), ['keep c-1 t-2', 'release ok'], 'on the same session, from where it goes on');
+
+  const cutOff = await run([answer(promise)], given);
+  t.strictSame(cutOff.sink.events.slice(-3), [...IMAGES, END], 'also without a [DONE]');
+  const silent: Act = (reader) =>
+    queueMicrotask(() => {
+      reader.onOpen();
+      reader.onBytes(Buffer.from(promise));
+    });
+  const reset: Act = (reader, log) => {
+    silent(reader, log);
+    setTimeout(() => reader.onFailure(new ChatError('upstream_unreachable', 'reset')), 20);
+  };
+  t.strictSame((await run([reset], given)).sink.events.slice(-3), [...IMAGES, END], 'nor a clean end');
+  const waited = await run([silent], { ...given, policy: policy({ firstTokenMs: 30 }) });
+  t.strictSame(waited.sink.events.slice(-3), [...IMAGES, END], 'nor any end');
+  const said = await run([answer(promise, say('Soon.', true), DONE)], given);
+  t.strictSame(
+    said.sink.events.map(({ type }) => type),
+    ['turn-start', 'text-delta', 'message-start', 'image', 'image', 'turn-end'],
+  );
+});
+
+t.test('a drawing that never comes is told, or is the failure', async (t) => {
+  const said = await run([answer(promise, say('Soon.', true), DONE)]);
+  t.equal(said.error, null);
+  t.match(said.sink.text, /^Soon\..+did not come\.$/);
+  t.strictSame(said.sink.events.at(-1), END);
+  const sink = new ListSink();
+  Object.defineProperty(sink, 'committed', { get: () => false, set: () => {} });
+  const nothing = await run([answer(promise, DONE), whole], { sink });
+  t.match(nothing.error, { code: 'upstream_protocol_error' });
+  t.equal(nothing.trace.attempts, 1, 'another attempt would wait as long');
+  t.ok(nothing.log.includes('release upstream_protocol_error'));
+});
+
+t.test('nobody waits for a drawing that nobody wants', async (t) => {
+  const drawing: ChatPorts['drawing'] = () => Promise.reject(new Error('asked'));
+  const sink = new ListSink();
+  sink.enoughAfter = 1;
+  t.equal((await run([answer(promise, say('Soon.', true), DONE)], { sink, drawing })).error, null);
+  t.equal((await run([whole], { drawing })).error, null);
+  const first = new ListSink();
+  const write = first.write.bind(first);
+  first.write = (event) => write(event) && !(first.satisfied = event.type === 'image');
+  await run([answer(promise, DONE)], { sink: first, drawing: () => Promise.resolve(drawn), link: linkTo });
+  t.strictSame(first.events.at(-1), IMAGES[0], 'one is enough');
+});
+
+t.test('the wait for a drawing ends with the client, and with the total deadline', async (t) => {
+  const drawing: ChatPorts['drawing'] = (_session, _pending, signal) =>
+    new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
+  const late = await run([answer(promise, DONE)], { drawing, policy: policy({ totalMs: 100 }) });
+  t.match(late.error, { code: 'upstream_timeout', message: /TOTAL_TIMEOUT_MS/ });
+  const { ports, log } = world([answer(promise, DONE)], { drawing });
+  const sink = new ListSink();
+  let accepted = 0;
+  sink.accepted = () => void (accepted += 1);
+  const client = new AbortController();
+  const running = createComplete(ports, policy())(turn, caller, sink, client.signal, newTrace());
+  while (accepted === 0) await new Promise(setImmediate);
+  client.abort(new Error('client gone'));
+  await t.rejects(running, { message: 'client gone' });
+  t.ok(log.includes('release ok'));
 });

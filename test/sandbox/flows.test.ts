@@ -27,6 +27,11 @@ interface Shown {
 
 type Part = Record<string, unknown>;
 
+interface Readable {
+  readonly current_node: string;
+  readonly mapping: Readonly<Record<string, { readonly message: Shown; readonly parent: string }>>;
+}
+
 t.test('a drawing is asked of a tool, comes finished, and has bytes', async (t) => {
   const client = await startSandbox(t);
   const reply = await client.accountChat('Draw me a cat, please.');
@@ -175,12 +180,63 @@ t.test('thoughts come before the answer and on channels of their own', async (t)
   });
 });
 
+t.test('a late drawing is promised in the stream and found in the conversation', async (t) => {
+  let now = NOW_MS;
+  const client = await startSandbox(t, { now: () => now });
+  const read = async (id: string, authorization?: string) => {
+    const reply = await client.account('GET', `/conversation/${id}`, undefined, authorization);
+    return { status: reply.status, ...(JSON.parse(reply.body) as Readable) };
+  };
+  for (const history_and_training_disabled of [false, true]) {
+    await client.scenario({ flow: 'late_drawing', drawingMs: 1_000 });
+    const reply = await client.accountChat('draw a dog', { history_and_training_disabled });
+    const [system, question, call, promise, ...others] = lastMessages(reply.body);
+    t.same(others, []);
+    t.match(reply.body, /data: \[DONE\]\n\n$/);
+    t.match(promise, {
+      author: { role: 'tool' },
+      metadata: { image_gen_async: true, async_task_type: 'image_gen' },
+    });
+    const { conversation_id: id } = parseData(reply.body)[0] as { conversation_id: string };
+    const early = await read(id);
+    const path = [system, question, call, promise].map((message) => message?.id);
+    t.equal(early.current_node, promise?.id);
+    t.strictSame(Object.keys(early.mapping).slice(1), path);
+    t.match(early.mapping[String(call?.id)], {
+      parent: question?.id,
+      children: [promise?.id],
+      message: call,
+    });
+    now += 1_000;
+    const late = await read(id);
+    const picture = late.mapping[late.current_node];
+    t.match(picture, { parent: promise?.id, message: { status: 'finished_successfully' } });
+    const [part] = partsOf(picture?.message);
+    t.match(part, { asset_pointer: /^sediment:\/\/file_/ });
+    const file = String(part?.['asset_pointer']).replace('sediment://', '');
+    t.equal(
+      bytesOf(await download(client, `/conversation/${id}/attachment/${file}/download`)).length,
+      part?.['size_bytes'],
+    );
+    t.equal((await read(id, 'Bearer eyJhbGciOi.another.x')).status, 404, 'its owner only');
+    await client.scenario({ at: 'reading', error: 'conversation_not_found' });
+    t.equal((await read(id)).status, 404);
+  }
+  const plain = { accept: '*/*', authorization: 'Bearer eyJhbGciOi.x.y' };
+  t.equal(
+    (await client.call('GET', '/backend-api/conversation/x', plain)).status,
+    403,
+    'headers are checked',
+  );
+});
+
 t.test('both encodings of every flow end in the same messages', async (t) => {
   const client = await startSandbox(t, { now: () => NOW_MS });
   const flows = [
     'text',
     'drawing',
     'image_generation',
+    'late_drawing',
     'code',
     'plot',
     'tool_error',

@@ -3,6 +3,7 @@ import { CANVAS, HIDDEN, MEMORY, MODERATION, SECOND_THOUGHTS, TWO_MESSAGES } fro
 import { BROWSING } from './browsing.ts';
 import { CODE_RUN, PLOT_RUN, TOOL_FAILURE } from './code.ts';
 import { DRAWING, IMAGE_GENERATION } from './drawing.ts';
+import { LATE_DRAWING } from './late-drawing.ts';
 import { nothingBefore, type Flow } from './flow.ts';
 import { THINKING, TOOL_THINKING } from './thinking.ts';
 import type { FlowName } from '../scenario.ts';
@@ -11,6 +12,7 @@ const FLOWS: Readonly<Record<FlowName, Flow>> = {
   text: { before: nothingBefore, answer: (prompt) => [composeAnswer(prompt)] },
   drawing: DRAWING,
   image_generation: IMAGE_GENERATION,
+  late_drawing: LATE_DRAWING,
   code: CODE_RUN,
   plot: PLOT_RUN,
   tool_error: TOOL_FAILURE,

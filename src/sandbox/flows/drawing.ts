@@ -7,7 +7,7 @@ import { begin, beginTool, grow, handOver, show, toText, type Scene } from './sc
 
 const DALLE = 'dalle.text2im';
 /** The name under which the tool of 2025 hides. */
-const IMAGE_TOOL = 't2uay3k.sj1i4kz';
+export const IMAGE_TOOL = 't2uay3k.sj1i4kz';
 const SIDE = 256;
 const MAX_IMAGES = 10;
 const SHARES_DONE = [0.25, 0.5, 0.75];
@@ -50,8 +50,7 @@ function drawAll(scene: Scene): readonly JsonObject[] {
 
 function* generate(scene: Scene): Generator<Step> {
   const prompt = subjectOf(scene.prompt);
-  const asked = JSON.stringify({ prompt, size: `${SIDE}x${SIDE}`, n: 1 });
-  yield* grow(begin(scene, { recipient: IMAGE_TOOL }), cutIntoPieces(asked, 4), toText);
+  yield* askForOne(scene, prompt);
   const tool = beginTool(scene, IMAGE_TOOL, {
     metadata: { image_gen_title: prompt, image_gen_task_id: scene.newId(), async_task_type: 'image_gen' },
   });
@@ -59,7 +58,13 @@ function* generate(scene: Scene): Generator<Step> {
   yield show(handOver(withPicture(scene, tool, prompt, 1)));
 }
 
-function withPicture(scene: Scene, tool: ReturnType<typeof beginTool>, text: string, share: number) {
+/** The call of the tool of 2025. */
+export function* askForOne(scene: Scene, prompt: string): Generator<Step> {
+  const asked = JSON.stringify({ prompt, size: `${SIDE}x${SIDE}`, n: 1 });
+  yield* grow(begin(scene, { recipient: IMAGE_TOOL }), cutIntoPieces(asked, 4), toText);
+}
+
+export function withPicture(scene: Scene, tool: ReturnType<typeof beginTool>, text: string, share: number) {
   const generation = { gen_id: tool.id, gen_size: 'image', seed: null, height: SIDE * share, width: SIDE };
   const part = {
     ...toPart(draw(scene, text, 'sediment')),
@@ -97,7 +102,7 @@ function toPart({ pointer, sizeBytes }: Drawn): JsonObject {
 }
 
 /** `a cat` of `Please draw me a cat.` */
-function subjectOf(prompt: string): string {
+export function subjectOf(prompt: string): string {
   const asked = /\b(?:draw|paint|sketch)\b(?: me| us)?\s+([^\n.!?]+)/i.exec(prompt)?.[1] ?? prompt;
   return asked.trim().slice(0, 200) || 'a surprise';
 }

@@ -9,6 +9,8 @@ export interface Flow {
   /** What the answer says, unless the scenario knows better. */
   readonly answer: (prompt: string) => readonly Passage[];
   readonly channel?: string;
+  /** The stream ends before any answer. */
+  readonly endsEarly?: boolean;
   /** Half-way through, the answer is taken back. */
   readonly blocked?: boolean;
 }

@@ -22,6 +22,8 @@ export interface Scene {
   /** Epoch seconds with a fraction. */
   readonly createdAtS: number;
   readonly prompt: string;
+  /** How long the tool draws that does not draw at once; null: for ever. */
+  readonly drawingMs: number | null;
   newId(): string;
   /** Keeps a file and returns the pointer to it. */
   keep(file: MadeFile): string;

@@ -1,10 +1,10 @@
-import type { DecodedEvent, EndReason } from '../../conversation/events.ts';
+import type { DecodedEvent, EndReason, PendingDrawing } from '../../conversation/events.ts';
 import { AnswerFlow } from './answer-flow.ts';
 import type { Place } from './answer-flow.ts';
 import { AnswerText } from './answer-text.ts';
 import { DocumentReader } from './document-reader.ts';
 import { textOr } from './loose.ts';
-import { isComplete, kindOf, textOf } from './message-kind.ts';
+import { isComplete, isDrawnLater, kindOf, textOf } from './message-kind.ts';
 import type { MessageKind } from './message-kind.ts';
 import type { MessageReader } from './reader.ts';
 import { CallReader, ThinkingReader, ThoughtsReader, promptOf, recapOf } from './reasoning-readers.ts';
@@ -25,6 +25,9 @@ export class AnswerReader {
   readonly #readers = new Map<string, MessageReader>();
   #conversationId: string | null = null;
   #reason: EndReason | null = null;
+  #hasPictures = false;
+  /** The message that puts a drawing off. */
+  #announcement: { readonly messageId: string | null } | null = null;
 
   constructor(emit: (event: DecodedEvent) => void, askedIds: ReadonlySet<string>) {
     this.#flow = new AnswerFlow(emit);
@@ -41,6 +44,14 @@ export class AnswerReader {
     return this.#reason;
   }
 
+  /** A drawing that was put off and has not come: upstream goes on with it after the stream. */
+  get pending(): PendingDrawing | null {
+    const conversationId = this.#conversationId;
+    if (this.#announcement === null || conversationId === null) return null;
+    if (this.#hasPictures || this.#reason === 'content_filter') return null;
+    return { ...this.#announcement, conversationId };
+  }
+
   /**
    * Reads a message after it changed. `appended`: only this was added to its text since the last
    * call; null: compare.
@@ -51,9 +62,12 @@ export class AnswerReader {
     if (typeof message !== 'object' || message === null) return;
     const kind = kindOf(message);
     const id = textOr(message.id, '');
-    if (kind === 'hidden' || this.#askedIds.has(id)) return;
+    if (this.#askedIds.has(id)) return;
+    if (isDrawnLater(message)) this.#announcement = { messageId: textOr(message.id, null) };
+    if (kind === 'hidden') return;
     const growth = hasSeveralParts(message) ? null : appended;
     const said = this.#readerOf(id, kind).read(message, growth, this.#placeOf(message, kind));
+    if (said && kind === 'pictures') this.#hasPictures = true;
     this.#reason = endOf(message, kind) ?? (said ? null : this.#reason);
   }
 
@@ -65,6 +79,7 @@ export class AnswerReader {
   /** Upstream was asked to go on with the finished answer: its messages grow from where they are. */
   goOn(): void {
     this.#reason = null;
+    this.#announcement = null;
   }
 
   /** Nothing more comes. Must be called once for each stream, after a complete answer. */

@@ -106,6 +106,11 @@ export function textOf({ content }: WireMessage): string {
   return parts.filter((part) => typeof part === 'string').join('');
 }
 
+/** The tool draws on after the stream has ended. */
+export function isDrawnLater({ author, metadata }: WireMessage): boolean {
+  return author?.role === 'tool' && metadata?.image_gen_async === true;
+}
+
 /** False while more of the message is to come. */
 export function isComplete({ status, end_turn: endTurn }: WireMessage): boolean {
   return typeof status === 'string' ? status !== 'in_progress' : endTurn === true;

@@ -1,5 +1,5 @@
 import { ChatError } from '../../errors.ts';
-import type { DecodedEvent } from '../../conversation/events.ts';
+import type { DecodedEvent, PendingDrawing } from '../../conversation/events.ts';
 import type { SseEvent } from '../../sse/event-decoder.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { DeltaDocuments } from './delta-documents.ts';
@@ -35,6 +35,16 @@ export class StreamDecoder {
     return this.#finished || this.#answer.endReason !== null;
   }
 
+  /** True once the answer holds something to show; thoughts alone are no answer. */
+  get hasContent(): boolean {
+    return this.#answer.hasContent;
+  }
+
+  /** A picture that will not come by this stream: whoever wants it has to look for it later. */
+  get pending(): PendingDrawing | null {
+    return this.#answer.pending;
+  }
+
   /** Another stream goes on with the answer that this one finished. */
   goOn(): void {
     this.#finished = false;
@@ -57,10 +67,10 @@ export class StreamDecoder {
     }
   }
 
-  /** The bytes ended. Throws upstream_protocol_error unless the answer is complete. */
+  /** The bytes ended. Throws upstream_protocol_error unless the answer is complete, or a picture still pending. */
   end(): void {
     if (this.#finished) return;
-    if (this.#answer.endReason === null) {
+    if (this.#answer.endReason === null && this.pending === null) {
       throw new ChatError(
         'upstream_protocol_error',
         'Upstream cut the answer off before it was complete. Ask again.',
@@ -101,7 +111,8 @@ export class StreamDecoder {
   }
 
   #finish(): void {
-    if (!this.#answer.hasContent && this.#answer.endReason !== 'content_filter') {
+    const isEmpty = !this.hasContent && this.pending === null;
+    if (isEmpty && this.#answer.endReason !== 'content_filter') {
       throw new ChatError(
         'upstream_protocol_error',
         'Upstream ended the stream without an answer. Ask again.',

@@ -38,6 +38,8 @@ export interface WireMetadata {
   /** Say what the markers of newer texts stand for: WireReference[]. */
   readonly content_references?: unknown;
   readonly aggregate_result?: { readonly messages?: unknown };
+  /** True: the tool draws on after the stream has ended. */
+  readonly image_gen_async?: unknown;
   /** What a reasoning tool shows while it works, and when it is done. */
   readonly initial_text?: unknown;
   readonly finished_text?: unknown;

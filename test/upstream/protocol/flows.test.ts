@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import type { DecodedEvent, EndReason } from '../../../src/conversation/events.ts';
+import { StreamDecoder } from '../../../src/upstream/protocol/stream-decoder.ts';
 import { done, envelope, read } from '../../helpers/messages.ts';
 import type { MessageFields } from '../../helpers/messages.ts';
 
@@ -548,5 +549,55 @@ t.test('how answers end', (t) => {
   t.match(read([done({ content: thoughts }), final({ id: 'a-2' }), '[DONE]']).error, {
     code: 'upstream_protocol_error',
   });
+  t.end();
+});
+
+/** What the decoder says at the end of payloads that put a drawing off. */
+function pendingAfter(payloads: readonly unknown[]) {
+  const seen: DecodedEvent[] = [];
+  const decoder = new StreamDecoder((event) => seen.push(event), new Set(['asked']));
+  const push = (data: string): void => decoder.push({ name: '', data });
+  for (const payload of payloads) push(typeof payload === 'string' ? payload : JSON.stringify(payload));
+  decoder.end();
+  return { pending: decoder.pending, hasContent: decoder.hasContent, seen };
+}
+
+t.test('a drawing that comes after the stream', (t) => {
+  const call = done({ id: 'a-1', recipient: 't2uay3k.sj1i4kz', text: '{"prompt":"a cat"}' });
+  const tool = { id: 't-1', role: 'tool', name: 't2uay3k.sj1i4kz' };
+  const metadata = { image_gen_async: true, image_gen_task_id: 'task-1', async_task_type: 'image_gen' };
+  const promise = done({ ...tool, text: 'Wait.', metadata });
+  const sketch = envelope({ ...tool, content: pictures('sediment://file_1'), metadata });
+  const pending = { conversationId: 'c-1', messageId: 't-1' };
+  const quiet = { pending, hasContent: false, seen: [START, thought('a cat'), STOP] };
+
+  t.strictSame(pendingAfter([call, promise, '[DONE]']), quiet);
+  t.strictSame(pendingAfter([call, promise]), quiet, 'also when the stream just ends');
+  t.strictSame(pendingAfter([call, sketch]), quiet, 'a sketch is no picture yet');
+  const delta = [
+    { p: '', o: 'add', v: call, c: 0 },
+    { v: envelope({ ...tool, text: '' }), c: 1 },
+    { p: '/message', o: 'patch', v: [{ p: '/metadata', o: 'append', v: metadata }] },
+  ];
+  t.strictSame(pendingAfter([...delta, '[DONE]']), quiet, 'in patches');
+  const said = pendingAfter([call, promise, final({ id: 'a-2', text: 'Soon.' }), '[DONE]']);
+  t.match(said, { pending, hasContent: true });
+  t.strictSame(said.seen.at(-1), STOP);
+  t.end();
+});
+
+t.test('a drawing that comes in the stream after all, or never, is not waited for', (t) => {
+  const tool = { id: 't-1', role: 'tool', name: 't2uay3k.sj1i4kz', metadata: { image_gen_async: true } };
+  const promise = done({ ...tool, text: 'Wait.' });
+  const picture = done({ ...tool, content: pictures('sediment://file_1') });
+  t.equal(pendingAfter([promise, { ...picture }, '[DONE]']).pending, null);
+  t.equal(pendingAfter([picture, promise, '[DONE]']).pending, null, 'whichever comes last');
+  const asked = { ...promise, message: { ...promise.message, id: 'asked' } };
+  t.throws(() => pendingAfter([asked, '[DONE]']), { code: 'upstream_protocol_error' });
+  const blocked = { type: 'moderation', moderation_response: { blocked: true } };
+  t.equal(pendingAfter([promise, blocked]).pending, null);
+  t.match(read([{ ...promise, conversation_id: null }, '[DONE]']).error, { code: 'upstream_protocol_error' });
+  const sync = { image_gen_task_id: 'task-1', async_task_type: 'image_gen' };
+  t.match(read([done({ ...tool, metadata: sync }), '[DONE]']).error, { code: 'upstream_protocol_error' });
   t.end();
 });
