@@ -19,6 +19,15 @@ export interface CompletePolicy {
   readonly random: () => number;
 }
 
+/** What one turn is about, for all of its attempts. */
+interface Errand {
+  readonly turn: Turn;
+  readonly caller: Caller;
+  readonly sink: TurnSink;
+  readonly signal: AbortSignal;
+  readonly trace: Trace;
+}
+
 interface FailedAttempt {
   readonly failure: ChatError;
   readonly hasOtherAccount: boolean;
@@ -43,7 +52,7 @@ export function createComplete(ports: ChatPorts, policy: CompletePolicy): Comple
       scope.abort(deadlinePassed('TOTAL_TIMEOUT_MS', totalMs, 'The answer was not complete'));
     });
     try {
-      await attemptUntilDone(ports, policy, turn, caller, sink, scope.signal, trace);
+      await attemptUntilDone(ports, policy, { turn, caller, sink, signal: scope.signal, trace });
     } finally {
       total.stop();
       clientSignal.removeEventListener('abort', leave);
@@ -51,18 +60,11 @@ export function createComplete(ports: ChatPorts, policy: CompletePolicy): Comple
   };
 }
 
-async function attemptUntilDone(
-  ports: ChatPorts,
-  policy: CompletePolicy,
-  turn: Turn,
-  caller: Caller,
-  sink: TurnSink,
-  signal: AbortSignal,
-  trace: Trace,
-): Promise<void> {
+async function attemptUntilDone(ports: ChatPorts, policy: CompletePolicy, errand: Errand): Promise<void> {
+  const { sink, signal, trace } = errand;
   for (;;) {
     trace.attempts += 1;
-    const failed = await attempt(ports, policy, turn, caller, sink, signal, trace);
+    const failed = await attempt(ports, policy, errand);
     if (failed === null) return;
     const delayMs = retryDelayMs(
       failed.failure,
@@ -82,11 +84,7 @@ async function attemptUntilDone(
 async function attempt(
   ports: ChatPorts,
   policy: CompletePolicy,
-  turn: Turn,
-  caller: Caller,
-  sink: TurnSink,
-  signal: AbortSignal,
-  trace: Trace,
+  { turn, caller, sink, signal, trace }: Errand,
 ): Promise<FailedAttempt | null> {
   const lease = await ports.lease(caller, turn, signal);
   trace.leasedMs = Date.now() - trace.startedAt;
