@@ -141,6 +141,7 @@ t.test('the line is bounded, and a full sink stops the flush', async (t) => {
 async function answerOfJson(t: Test): Promise<typeof import('../../src/chat/answer.ts')> {
   class JsonDecoder {
     finished = false;
+    readonly pending = null;
     readonly #emit: (event: DecodedEvent) => void;
     constructor(emit: (event: DecodedEvent) => void) {
       this.#emit = emit;
