@@ -7,10 +7,6 @@ import type { ChatOptions } from '../helpers/program.ts';
 import { ACCESS_TOKEN, eventually, startWorld } from '../helpers/world.ts';
 import type { World } from '../helpers/world.ts';
 
-// Most of the time goes by in waiting.
-t.jobs = 5;
-const AT_ONCE = { buffered: true };
-
 const QUESTION = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Draw me a cat' }] };
 const chat = (fields: object = {}, stream = false): ChatOptions => ({
   stream,
@@ -43,7 +39,7 @@ async function bytesBehind(markdown: string): Promise<string> {
 }
 
 for (const encoding of ['legacy', 'v1'] as const) {
-  t.test(`a late picture, streamed and whole: ${encoding}`, AT_ONCE, async (t) => {
+  t.test(`a late picture, streamed and whole: ${encoding}`, async (t) => {
     const world = await start(t, { encoding });
     const [streamed, whole] = await Promise.all([
       askChat(world.port, chat({}, true)),
@@ -74,7 +70,7 @@ for (const encoding of ['legacy', 'v1'] as const) {
   });
 }
 
-t.test('images of the images route are waited for', AT_ONCE, async (t) => {
+t.test('images of the images route are waited for', async (t) => {
   const { port } = await start(t);
   const answer = await ask(port, {
     path: '/v1/images/generations',
@@ -89,7 +85,7 @@ t.test('images of the images route are waited for', AT_ONCE, async (t) => {
   );
 });
 
-t.test('a conversation that cannot be read: an error that says what to do', AT_ONCE, async (t) => {
+t.test('a conversation that cannot be read: an error that says what to do', async (t) => {
   const world = await start(t);
   await world.scenario({ at: 'reading', error: 'conversation_not_found', flow: 'late_drawing' });
   const [streamed, whole] = await Promise.all([
@@ -102,7 +98,7 @@ t.test('a conversation that cannot be read: an error that says what to do', AT_O
   t.notMatch(streamed.text, /\[DONE\]/);
 });
 
-t.test('a client that leaves ends the asking', AT_ONCE, async (t) => {
+t.test('a client that leaves ends the asking', async (t) => {
   const world = await start(t, { drawingMs: null });
   const readings = async (): Promise<number> =>
     (await world.requests()).filter(({ method, path }) => method === 'GET' && path.includes('/conversation/'))
