@@ -19,12 +19,20 @@ export interface UpstreamClientOptions {
   readonly profile: ClientProfile;
   /** Makes uuids. */
   readonly newId: () => string;
+  /** How long a web socket that several calls share may stand unused. */
+  readonly socketIdleMs?: number;
 }
 
 /** The conversation call. Has no deadlines of its own but CONNECT_TIMEOUT_MS: the spine has the others. */
 export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatPorts, 'converse'> {
-  const { exits, profile, newId } = options;
-  const sockets = createWebSocketAnswers({ exits, profile, nowMs: Date.now, random: Math.random });
+  const { exits, profile, newId, socketIdleMs } = options;
+  const sockets = createWebSocketAnswers({
+    exits,
+    profile,
+    nowMs: Date.now,
+    random: Math.random,
+    ...(socketIdleMs !== undefined && { sharedIdleMs: socketIdleMs }),
+  });
   return {
     converse(session, ask, clearance, reader) {
       let body: AnswerBody | null = null;

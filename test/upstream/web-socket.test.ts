@@ -147,13 +147,14 @@ interface Heard {
 type Call = (session?: Partial<Session>) => Heard;
 
 /** Several calls of one client. */
-function createCaller(t: Test, origin: string, proxies: string[] = []): Call {
+function createCaller(t: Test, origin: string, proxies: string[] = [], socketIdleMs = 60_000): Call {
   const exits = createExits({ proxies, connectTimeoutMs: 5_000 });
   t.teardown(() => exits.destroy());
   const client = createUpstreamClient({
     exits,
     profile: { userAgent: 'A browser', authKey: null },
     newId: randomUUID,
+    socketIdleMs,
   });
   return (session = {}) => {
     let onOpened = (): void => {};
@@ -519,6 +520,29 @@ t.test('who was handed over once is connected before the next call', async (t) =
     registered,
     'a stream ends the mode',
   );
+});
+
+t.test('a shared socket that nobody uses any more is closed', async (t) => {
+  const sockets: WebSocket[] = [];
+  const world = await createWorld(t, {
+    onSocket(socket) {
+      sockets.push(socket);
+      socket.send(connected());
+      socket.send(frame(DONE, { id: 1, last: true }));
+    },
+  });
+  const call = createCaller(t, world.origin, [], 100);
+  await call().over;
+  const second = call();
+  await second.over;
+  t.equal(second.text, DONE);
+  t.ok(
+    world.paths.some((path) => path.includes('register')),
+    'it was a shared one',
+  );
+  const shared = sockets.at(-1);
+  if (shared !== undefined && shared.readyState !== 3) await once(shared, 'close');
+  t.equal(shared?.readyState, 3);
 });
 
 t.test("a call hears what is said over its caller's socket before it was handed over itself", async (t) => {
