@@ -1,4 +1,4 @@
-import { Pool } from 'undici';
+import { Client, Pool } from 'undici';
 import type { buildConnector, Dispatcher } from 'undici';
 import type { Dial } from './dial.ts';
 
@@ -13,36 +13,51 @@ export interface Route {
   readonly pool: Pool;
   /** The path of a gateway that does not live at the root, without a slash at its end. */
   readonly prefix: string;
-  /** Runs `dispatch`; connections that undici opens meanwhile end when `signal` fires. */
+  /**
+   * Runs `dispatch`; connections that undici opens for the request end when `signal` fires. The
+   * returned function must be called once the request is over, and before it is aborted.
+   */
   dispatch(
     options: Dispatcher.DispatchOptions,
     handler: Dispatcher.DispatchHandler,
     signal: AbortSignal,
-  ): void;
-  /** A request is about to be aborted in the middle, and its connection with it. */
-  abandon(): void;
+  ): () => void;
+}
+
+/** A request that wants the connection of its client. */
+interface Claim {
+  readonly signal: AbortSignal;
+  claims: Set<Claim> | null;
 }
 
 export function createRoute(base: string, dial: Dial): Route {
   const { origin, pathname } = new URL(base);
-  let asking: AbortSignal | null = null;
-  const askingSoon: AbortSignal[] = [];
-  let abandoned = 0;
-  const connect: buildConnector.connector = ({ protocol, hostname, port }, callback) => {
-    const signal = asking ?? askingSoon.shift();
-    if (signal === undefined && abandoned > 0) {
-      abandoned -= 1;
-      callback(new Error('nobody asks any more'), null);
-      return;
+  let asking: Claim | null = null;
+
+  /**
+   * One connection of the pool, which knows who wants it: a connection that ends under an aborted
+   * request is opened anew by undici, only to find that nobody wants it. Then it is not.
+   */
+  class ClaimedClient extends Client {
+    readonly #claims: Set<Claim>;
+
+    constructor(url: URL, options: Client.Options) {
+      const claims = new Set<Claim>();
+      super(url, { ...options, connect: connectorFor(claims, dial) });
+      this.#claims = claims;
     }
-    const target = { protocol, host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
-    dial(target, signal ?? new AbortController().signal).then(
-      (socket) => callback(null, socket),
-      (error: Error) => callback(error, null),
-    );
-  };
+
+    override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+      if (asking !== null) {
+        asking.claims = this.#claims;
+        this.#claims.add(asking);
+      }
+      return super.dispatch(options, handler);
+    }
+  }
+
   const pool = new Pool(origin, {
-    connect,
+    factory: (url, options) => new ClaimedClient(url, options as Client.Options),
     connections: MAX_CONNECTIONS,
     pipelining: 1,
     headersTimeout: 0,
@@ -55,27 +70,31 @@ export function createRoute(base: string, dial: Dial): Route {
   return {
     pool,
     prefix: pathname.replace(/\/+$/, ''),
-    // With pipelining 1 undici opens a connection for the one request that it is given, and does so
-    // before `dispatch` returns, or in a microtask when the body is no text: what is opened now is this
-    // request's, and ends with it.
+    // The pool hands the request to one of its clients before its `dispatch` returns.
     dispatch(options, handler, signal) {
-      asking = signal;
+      const claim: Claim = { signal, claims: null };
+      asking = claim;
       try {
         pool.dispatch(options, handler);
       } finally {
         asking = null;
       }
-      if (typeof (options.body ?? '') === 'string') return;
-      askingSoon.push(signal);
-      queueMicrotask(() => {
-        const at = askingSoon.indexOf(signal);
-        if (at >= 0) askingSoon.splice(at, 1);
-      });
+      return () => claim.claims?.delete(claim);
     },
-    // When a connection ends under an aborted request, undici opens another one for it, only to find
-    // that it is not wanted.
-    abandon() {
-      abandoned += 1;
-    },
+  };
+}
+
+function connectorFor(claims: ReadonlySet<Claim>, dial: Dial): buildConnector.connector {
+  return ({ protocol, hostname, port }, callback) => {
+    const [claim] = claims;
+    if (claim === undefined) {
+      callback(new Error('nobody asks any more'), null);
+      return;
+    }
+    const target = { protocol, host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
+    dial(target, claim.signal).then(
+      (socket) => callback(null, socket),
+      (error: Error) => callback(error, null),
+    );
   };
 }

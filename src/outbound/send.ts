@@ -45,20 +45,21 @@ export function sendThrough(
   let controller: Dispatcher.DispatchController | null = null;
   let isDone = false;
   let isPaused = false;
+  let release = (): void => {};
 
   const fail = (error: Error): void => {
     if (isDone) return;
     isDone = true;
+    release();
     reader.onFailure(toNetworkFailure(error, progress, label));
   };
   const abort = (): void => {
     if (isDone) return;
     isDone = true;
     const reason = new ChatError('internal_error', 'The caller left.');
+    release();
     dialling.abort(reason);
-    if (controller === null) return;
-    route?.abandon();
-    controller.abort(reason);
+    controller?.abort(reason);
   };
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
@@ -79,6 +80,7 @@ export function sendThrough(
     onResponseEnd() {
       if (isDone) return;
       isDone = true;
+      release();
       reader.onEnd();
     },
     onResponseError: (_, error) => fail(error),
@@ -93,7 +95,8 @@ export function sendThrough(
       // The dispatcher takes whatever can be iterated; its types know streams only.
       const sent = body as string | Readable | null;
       const options = { method, path: route.prefix + path, headers: { ...headers }, body: sent };
-      route.dispatch(options, handler, dialling.signal);
+      release = route.dispatch(options, handler, dialling.signal);
+      if (isDone) release();
     } catch (error) {
       fail(error instanceof Error ? error : new Error('dispatch failed'));
     }
