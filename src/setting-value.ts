@@ -122,6 +122,12 @@ export function userAgent(text: string): string {
   return headerText(quoted ?? text.split(/,\s*(?=Mozilla\/)/)[0] ?? text);
 }
 
+/** A file or folder, absolute or relative to where the program was started. */
+export function filePath(text: string): string {
+  if (text.includes('\0')) throw new BadValue('has a character that no path can have');
+  return text;
+}
+
 /** Scheme, host, port and path of a gateway; no trailing slash, so that paths can be appended. */
 export function baseUrl(text: string): string {
   const url = urlOf(text, ['http', 'https']);

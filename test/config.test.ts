@@ -54,6 +54,16 @@ t.test('nothing set: the documented defaults, frozen', (t) => {
     logLevel: 'info',
     logFormat: null,
     sandboxPort: 5006,
+    adminKey: null,
+    accountConcurrency: 2,
+    enableLimit: true,
+    scheduledRefresh: false,
+    oauthTokenUrl: 'https://auth0.openai.com/oauth/token',
+    keysFile: null,
+    dataDir: './data',
+    dataKey: null,
+    powSearch: 'tail',
+    presolve: 0,
   } satisfies Record<Exclude<keyof Config, 'powThreads'>, unknown>);
   t.ok(config.powThreads >= 1);
   t.ok(Object.isFrozen(config));

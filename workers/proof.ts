@@ -20,7 +20,6 @@ export default function solve(task: ProofTask): ProofResult {
   const cancel = new Int32Array(task.cancel);
   return searchProof(task, {
     hasher,
-    nowMs: () => performance.now(),
     isCancelled: () => Atomics.load(cancel, 0) !== 0,
   });
 }

@@ -1,8 +1,8 @@
 import { ChatError } from '../errors.ts';
 import type { ChatPorts, Lease, Session } from '../chat/ports.ts';
-import type { Caller } from '../conversation/turn.ts';
+import type { Caller, Identity } from '../conversation/turn.ts';
 import type { Affinity, Way } from './affinity.ts';
-import { fingerprint } from './fingerprint.ts';
+import { callerFingerprint } from './fingerprint.ts';
 
 export interface DirectAccountsOptions {
   /** CHATGPT_BASE_URL; at least one. */
@@ -17,7 +17,7 @@ export interface DirectAccountsOptions {
 export interface DirectAccounts {
   readonly lease: ChatPorts['lease'];
   /** For a call beside the chats, which occupies nobody and does not count as a turn. */
-  readonly visit: (caller: Caller) => Session;
+  readonly visit: (caller: Caller, signal: AbortSignal) => Promise<Session | null>;
   /** Leases not yet released. */
   readonly inFlight: number;
 }
@@ -30,9 +30,9 @@ export function createDirectAccounts(options: DirectAccountsOptions): DirectAcco
   let inFlight = 0;
 
   return {
-    async lease(caller, turn, signal): Promise<Lease> {
+    async lease(caller, turn, _tried, signal): Promise<Lease> {
       signal.throwIfAborted();
-      const owner = fingerprint(caller);
+      const owner = callerFingerprint(caller);
       const { conversationId } = turn;
       const known = conversationId === null ? null : affinity.find(owner, conversationId);
       const way: Way = known?.way ?? { origin: nextOrigin(), exit: pickExit() };
@@ -40,7 +40,7 @@ export function createDirectAccounts(options: DirectAccountsOptions): DirectAcco
       let isReleased = false;
       inFlight += 1;
       return {
-        session: { ...way, caller, deviceId },
+        session: { ...way, identity: toIdentity(caller), account: null, deviceId },
         hasOtherAccount: false,
         lastMessageId: known?.lastMessageId ?? null,
         keep: (keptId, lastMessageId) => affinity.keep(owner, keptId, { way, deviceId, lastMessageId }),
@@ -53,11 +53,23 @@ export function createDirectAccounts(options: DirectAccountsOptions): DirectAcco
         },
       };
     },
-    visit: (caller) => ({ origin: nextVisited(), exit: pickExit(), caller, deviceId: newId() }),
+    visit: async (caller) => ({
+      origin: nextVisited(),
+      exit: pickExit(),
+      identity: toIdentity(caller),
+      account: null,
+      deviceId: newId(),
+    }),
     get inFlight() {
       return inFlight;
     },
   };
+}
+
+function toIdentity(caller: Caller): Identity {
+  if (caller.kind !== 'own') return { token: null, accountId: null };
+  const { token, accountId } = caller.credential;
+  return { token, accountId };
 }
 
 function inTurn(origins: readonly string[]): () => string {

@@ -6,7 +6,7 @@ import { Answer } from './answer.ts';
 import { awaitDrawing } from './await-drawing.ts';
 import { Deadline, deadlinePassed, pause } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
-import type { ChatPorts, CompleteTurn, Trace, TurnSink } from './ports.ts';
+import type { ChatPorts, CompleteTurn, Session, Trace, TurnSink } from './ports.ts';
 import { pump } from './pump.ts';
 import { retryDelayMs } from './retry.ts';
 import { uploadAll } from './upload-all.ts';
@@ -30,6 +30,7 @@ interface Errand {
 
 interface FailedAttempt {
   readonly failure: ChatError;
+  readonly session: Session;
   readonly hasOtherAccount: boolean;
 }
 
@@ -62,10 +63,12 @@ export function createComplete(ports: ChatPorts, policy: CompletePolicy): Comple
 
 async function attemptUntilDone(ports: ChatPorts, policy: CompletePolicy, errand: Errand): Promise<void> {
   const { sink, signal, trace } = errand;
+  const tried: Session[] = [];
   for (;;) {
     trace.attempts += 1;
-    const failed = await attempt(ports, policy, errand);
+    const failed = await attempt(ports, policy, errand, tried);
     if (failed === null) return;
+    tried.push(failed.session);
     const delayMs = retryDelayMs(
       failed.failure,
       trace.attempts,
@@ -85,8 +88,9 @@ async function attempt(
   ports: ChatPorts,
   policy: CompletePolicy,
   { turn, caller, sink, signal, trace }: Errand,
+  tried: readonly Session[],
 ): Promise<FailedAttempt | null> {
-  const lease = await ports.lease(caller, turn, signal);
+  const lease = await ports.lease(caller, turn, tried, signal);
   trace.leasedMs = Date.now() - trace.startedAt;
   const isKept = turn.keepHistory || turn.conversationId !== null;
   const answer = new Answer(sink, (conversationId, messageId) => {
@@ -118,7 +122,7 @@ async function attempt(
     if (signal.aborted) throw signal.reason;
     failure = toChatError(thrown);
     if (failure.code !== 'internal_error' && answer.settle()) return null;
-    return { failure, hasOtherAccount: lease.hasOtherAccount };
+    return { failure, session: lease.session, hasOtherAccount: lease.hasOtherAccount };
   } finally {
     lease.release(failure);
   }

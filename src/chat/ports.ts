@@ -1,6 +1,6 @@
 import type { ChatError } from '../errors.ts';
 import type { Asset, Drawing, PendingDrawing, TurnEvent } from '../conversation/events.ts';
-import type { Ask, Attachment, Caller, Turn, UploadedFile } from '../conversation/turn.ts';
+import type { Ask, Attachment, Caller, Identity, Turn, UploadedFile } from '../conversation/turn.ts';
 
 export type { Ask, UploadedFile };
 
@@ -8,7 +8,9 @@ export type { Ask, UploadedFile };
 export interface Session {
   /** Scheme, host and port of the gateway, without a trailing slash. */
   readonly origin: string;
-  readonly caller: Caller;
+  readonly identity: Identity;
+  /** The account of the pool that serves, by the short hash that may be shown; null: not one of the pool's. */
+  readonly account: string | null;
   /** One uuid for all calls of the attempt. */
   readonly deviceId: string;
   /** Names the outbound proxy; opaque here, resolved by the adapter. */
@@ -56,8 +58,11 @@ export interface StreamControl {
 
 /** What the spine needs from the world. Adapters implement it; `app.ts` joins them. */
 export interface ChatPorts {
-  /** Rejects with a ChatError when nobody can serve the caller, or with the signal's reason. */
-  lease(caller: Caller, turn: Turn, signal: AbortSignal): Promise<Lease>;
+  /**
+   * `tried`: the sessions of the attempts that failed, which the next one keeps clear of where it can.
+   * Rejects with a ChatError when nobody can serve the caller, or with the signal's reason.
+   */
+  lease(caller: Caller, turn: Turn, tried: readonly Session[], signal: AbortSignal): Promise<Lease>;
   /** May the account use the turn's model? Then requirements, proof of work, Arkose. Rejects with a ChatError or the signal's reason. */
   clear(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance>;
   /**

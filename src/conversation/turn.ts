@@ -1,7 +1,26 @@
-/** Who asks: an account by its access token, or an anonymous visitor (`token` null). */
-export interface Caller {
+/** What an account of the backend's signs in with. A refresh token is exchanged for access tokens. */
+export interface Credential {
+  readonly kind: 'access' | 'refresh';
+  readonly token: string;
+  /** A team workspace of the account; null: its own. */
+  readonly accountId: string | null;
+}
+
+/** Who asks us: anybody, somebody with an account of their own, or the holder of a key that the operator issued. */
+export type Caller =
+  | { readonly kind: 'visitor' }
+  | { readonly kind: 'own'; readonly credential: Credential }
+  | {
+      readonly kind: 'key';
+      /** Tells keys apart without showing them. */
+      readonly keyId: string;
+      /** The workspace that the client wants to work in, whichever account serves. */
+      readonly accountId: string | null;
+    };
+
+/** As whom we talk to the backend: an account by its access token, or an anonymous visitor (`token` null). */
+export interface Identity {
   readonly token: string | null;
-  /** A team workspace of the account. */
   readonly accountId: string | null;
 }
 

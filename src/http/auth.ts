@@ -20,10 +20,11 @@ export function authenticate(
 ): Caller {
   const [credential, inlineAccountId] = splitCredential(bearerOf(authorizationHeader));
   const accountId = checkAccountId(inlineAccountId || accountIdHeader?.trim() || null);
-  if (isListed(credential, keys)) return { token: null, accountId };
-  if (UPSTREAM_TOKEN.test(credential)) return { token: checkToken(credential), accountId };
+  if (isListed(credential, keys)) return { kind: 'key', keyId: keyIdOf(credential), accountId };
+  if (UPSTREAM_TOKEN.test(credential))
+    return { kind: 'own', credential: { kind: 'access', token: checkToken(credential), accountId } };
   if (REFRESH_TOKEN.test(credential)) throw invalidKey(REFRESH_TOKEN_REFUSED);
-  if (keys.length === 0) return { token: null, accountId };
+  if (keys.length === 0) return { kind: 'visitor' };
   throw invalidKey(credential === '' ? KEY_MISSING : KEY_UNKNOWN);
 }
 
@@ -43,6 +44,11 @@ function isListed(credential: string, keys: readonly string[]): boolean {
   let listed = false;
   for (const key of keys) listed = timingSafeEqual(digest, sha256(key)) || listed;
   return listed;
+}
+
+/** Short enough for a log line, long enough for no two keys to share it. */
+function keyIdOf(key: string): string {
+  return createHash('sha256').update(key).digest('hex').slice(0, 12);
 }
 
 function sha256(text: string): Buffer {

@@ -49,7 +49,17 @@ export function chatRoute(options: ChatRouteOptions): Route {
 
 /** The body's account id overrides the header's. */
 function withAccount(caller: Caller, accountId: string | null): Caller {
-  return accountId === null ? caller : { ...caller, accountId };
+  if (accountId === null) return caller;
+  switch (caller.kind) {
+    case 'visitor':
+      return caller;
+    case 'own':
+      return { kind: 'own', credential: { ...caller.credential, accountId } };
+    case 'key':
+      return { ...caller, accountId };
+    default:
+      return caller satisfies never;
+  }
 }
 
 /** A name that is not everybody's may be a slug of the account's own. */
@@ -59,7 +69,7 @@ async function withOwnModel(
   models: OwnModels,
   signal: AbortSignal,
 ): Promise<ChatRequest> {
-  if (caller.token === null || isFixedName(chat.requestedModel)) return chat;
+  if (caller.kind === 'visitor' || isFixedName(chat.requestedModel)) return chat;
   const own = (await models(caller, signal)) ?? [];
   const { slug, gizmoId, responseModel } = resolveModel(chat.requestedModel, own);
   return { ...chat, responseModel, turn: { ...chat.turn, model: { slug, gizmoId } } };

@@ -1,4 +1,4 @@
-import type { ProofTask } from '../threads/tasks.ts';
+import type { ProofText } from '../threads/tasks.ts';
 
 /** What the backend's script would read from the browser, as far as it stays the same for a page. */
 export interface BrowserProfile {
@@ -38,7 +38,7 @@ const WINDOW = ['window', 'self', 'document', 'name', 'history', 'navigation', '
  * The 18 entries that newer pages send, serialised once and cut around the two counters. Verifiers
  * take any length from 13 on; the longer one is what a browser of today would send.
  */
-export function browserConfig(profile: BrowserProfile, context: BrowserConfigContext): ProofTask['parts'] {
+export function browserConfig(profile: BrowserProfile, context: BrowserConfigContext): ProofText {
   const { nowMs, random, newId } = context;
   const pick = <T>(list: readonly T[]): T | null => list[Math.floor(random() * list.length)] ?? null;
   const pageAgeMs = 1_000 + random() * MAX_PAGE_AGE_MS;
@@ -63,12 +63,12 @@ export function browserConfig(profile: BrowserProfile, context: BrowserConfigCon
 }
 
 /** A config without its counters (entries 3 and 9), as the three texts between them. Any length from 9 on. */
-export function cutConfig(entries: readonly Entry[]): ProofTask['parts'] {
+export function cutConfig(entries: readonly Entry[]): ProofText {
   const toText = (part: readonly Entry[]): string => JSON.stringify(part).slice(1, -1);
   const head = toText(entries.slice(0, 3));
   const middle = toText(entries.slice(3, 8));
   const tail = toText(entries.slice(8));
-  return [`[${head},`, `,${middle},`, `,${tail}]`];
+  return { search: 'nonce', parts: [`[${head},`, `,${middle},`, `,${tail}]`] };
 }
 
 /** `Mon Jul 01 2024 10:00:00 GMT-0500 (Eastern Standard Time)`, as a browser on the east coast prints it. */

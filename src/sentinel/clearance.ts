@@ -5,7 +5,7 @@ import { ChatError } from '../errors.ts';
 import { DIRECT } from '../outbound/exits.ts';
 import type { Exchange } from '../outbound/exchange.ts';
 import type { ProofPool } from '../threads/pool.ts';
-import type { ProofTask } from '../threads/tasks.ts';
+import type { ProofText } from '../threads/tasks.ts';
 import { together } from '../together.ts';
 import { createLanding } from '../upstream/landing.ts';
 import type { ClientProfile } from '../upstream/headers.ts';
@@ -65,20 +65,20 @@ export function createClearance(options: ClearanceOptions): Pick<ChatPorts, 'cle
     timeoutMs: options.arkoseTimeoutMs ?? ARKOSE_TIMEOUT_MS,
   });
   const timeoutMs = options.requirementsTimeoutMs ?? REQUIREMENTS_TIMEOUT_MS;
-  const search = { hasher: createNodeHasher(), nowMs: monotonicMs, isCancelled: () => false };
+  const search = { hasher: createNodeHasher(), isCancelled: () => false };
 
   async function clear(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance> {
     if (options.conversationOnly) return NOTHING;
     const { slug } = turn.model;
     if (options.modelLists !== null) refuseUnlisted(slug, await options.modelLists.list(session, signal));
     const page = await landing(session, signal);
-    const parts = browserConfig({ userAgent: profile.userAgent, ...page }, { nowMs, random, newId });
-    const p = requirementsToken(parts, String(random()), search);
+    const text = browserConfig({ userAgent: profile.userAgent, ...page }, { nowMs, random, newId });
+    const p = requirementsToken(text, String(random()), search);
     const wanted = await fetchRequirements({ exchange, profile, timeoutMs }, session, p, signal);
     if (options.modelLists === null) refuseUnpaid(slug, wanted.persona);
     refuseTooHard(wanted.proof, options.hardestDifficulty);
     const [proofToken, arkoseToken] = await together(signal, (either) => [
-      prove(wanted.proof, parts, either),
+      prove(wanted.proof, text, either),
       wanted.arkose === null ? Promise.resolve(null) : arkose(wanted.arkose.blob, either),
     ]);
     return { requirementsToken: wanted.token, proofToken, arkoseToken };
@@ -86,12 +86,12 @@ export function createClearance(options: ClearanceOptions): Pick<ChatPorts, 'cle
 
   async function prove(
     proof: Requirements['proof'],
-    parts: ProofTask['parts'],
+    text: ProofText,
     signal: AbortSignal,
   ): Promise<string | null> {
     if (proof === null) return null;
     const { seed, difficulty } = proof;
-    const { base64 } = await options.pool.solve({ seed, difficulty, parts }, signal);
+    const { base64 } = await options.pool.solve({ seed, difficulty, text }, signal);
     // One hash by another implementation: an answer that we know to be wrong costs the address its name.
     const digest = createHash('sha3-512')
       .update(seed + base64)

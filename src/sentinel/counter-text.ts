@@ -1,18 +1,19 @@
-import type { ProofTask } from '../threads/tasks.ts';
+import type { ProofText } from '../threads/tasks.ts';
 
 /** SHA3-512 absorbs blocks of this size; only whole ones are worth keeping between tries. */
 const BLOCK_BYTES = 72;
 
 /** The config with its counters filled in, as base64 of its UTF-8 bytes. */
-export function encodeConfig(parts: ProofTask['parts'], counter: number): string {
-  const json = parts[0] + counter + parts[1] + Math.floor(counter / 2) + parts[2];
+export function encodeConfig(text: ProofText, counter: number): string {
+  const json = fillIn(text, counter);
   return Buffer.from(json, 'utf8').toString('base64');
 }
 
 /**
  * The message of one try, kept as bytes between tries:
  *
- *     seed | base64( parts[0] counter parts[1] counter>>1 parts[2] )
+ *     seed | base64( parts[0] counter parts[1] counter>>1 parts[2] )      search `nonce`
+ *     seed | base64( parts[0] counter parts[1] )                          search `tail`
  *     '-- constant --''------------------ changing ----------------'
  *
  * Base64 turns three bytes into four letters and knows no more than that, so as long as both counters
@@ -27,18 +28,19 @@ export class CounterText {
   private readonly message: Buffer;
   private readonly json: Buffer;
   private readonly whole: Digits;
-  private readonly half: Digits;
+  private readonly half: Digits | null;
 
-  constructor(seed: Uint8Array, parts: ProofTask['parts'], counter: number) {
-    const base64 = encodeConfig(parts, counter);
+  constructor(seed: Uint8Array, text: ProofText, counter: number) {
+    const base64 = encodeConfig(text, counter);
     this.seedBytes = seed.length;
     this.message = Buffer.concat([seed, Buffer.from(base64, 'latin1')]);
     this.json = Buffer.from(base64, 'base64');
-    const wholeAt = Buffer.byteLength(parts[0], 'utf8');
+    const wholeAt = Buffer.byteLength(text.parts[0], 'utf8');
     const wholeLength = String(counter).length;
-    const halfAt = wholeAt + wholeLength + Buffer.byteLength(parts[1], 'utf8');
+    const halfAt = wholeAt + wholeLength + Buffer.byteLength(text.parts[1], 'utf8');
     this.whole = { at: wholeAt, length: wholeLength };
-    this.half = { at: halfAt, length: String(Math.floor(counter / 2)).length };
+    const halfLength = String(Math.floor(counter / 2)).length;
+    this.half = text.search === 'tail' ? null : { at: halfAt, length: halfLength };
     const unchanged = this.seedBytes + Math.floor(wholeAt / 3) * 4;
     const cut = unchanged - (unchanged % BLOCK_BYTES);
     this.constant = this.message.subarray(0, cut);
@@ -47,7 +49,8 @@ export class CounterText {
 
   /** Writes the counter in place; false when it needs other digits than there is room for. */
   set(counter: number): boolean {
-    return this.write(this.whole, counter) && this.write(this.half, Math.floor(counter / 2));
+    if (!this.write(this.whole, counter)) return false;
+    return this.half === null || this.write(this.half, Math.floor(counter / 2));
   }
 
   base64(): string {
@@ -80,6 +83,11 @@ export class CounterText {
     message[to + 2] = letter(bits >> 6);
     message[to + 3] = letter(bits);
   }
+}
+
+function fillIn(text: ProofText, counter: number): string {
+  if (text.search === 'tail') return text.parts[0] + counter + text.parts[1];
+  return text.parts[0] + counter + text.parts[1] + Math.floor(counter / 2) + text.parts[2];
 }
 
 interface Digits {

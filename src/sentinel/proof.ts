@@ -1,5 +1,5 @@
 import { CounterText, encodeConfig } from './counter-text.ts';
-import type { ProofResult, ProofTask } from '../threads/tasks.ts';
+import type { ProofResult, ProofTask, ProofText } from '../threads/tasks.ts';
 
 /** What the search needs from SHA3-512: one state per thread, reused for every try. */
 export interface ProofHasher {
@@ -9,10 +9,9 @@ export interface ProofHasher {
   finish(rest: Uint8Array): Uint8Array;
 }
 
-/** What a search needs beside its task. `nowMs` may start anywhere but never goes back. */
+/** What a search needs beside its task. */
 export interface SearchContext {
   readonly hasher: ProofHasher;
-  readonly nowMs: () => number;
   readonly isCancelled: () => boolean;
 }
 
@@ -20,8 +19,9 @@ const ANSWER_PREFIX = 'gAAAAAB';
 const REQUIREMENTS_PREFIX = 'gAAAAAC';
 /** About 16 tries; the backend never learns the seed, so nobody can check more than the form. */
 const REQUIREMENTS_DIFFICULTY = '0fffff';
-const REQUIREMENTS_TIMEOUT_MS = 100;
-/** Some 250 us of hashing between two looks at the clock and the cancel flag. */
+/** A token that was not found by then does as well. */
+const REQUIREMENTS_TRIES = 500;
+/** Some 250 us of hashing between two looks at the cancel flag. */
 const TRIES_PER_CHECK = 64;
 /** The digest has no more hex digits than this to compare. */
 const DIFFICULTY_PATTERN = /^[0-9a-fA-F]{1,128}$/;
@@ -47,26 +47,24 @@ export function passes(digest: Uint8Array, difficulty: string): boolean {
   return isAtOrBelow(digest, toTarget(difficulty));
 }
 
-/** The least counter from 0 whose hash passes, as base64; or why there is none. */
+/** The least of the task's counters whose hash passes, as base64; or why there is none. */
 export function searchProof(task: ProofTask, context: SearchContext): ProofResult {
-  const { hasher, nowMs, isCancelled } = context;
-  const endsMs = nowMs() + task.timeoutMs;
+  const { hasher, isCancelled } = context;
   const target = toTarget(task.difficulty);
   const seed = Buffer.from(task.seed, 'utf8');
   let text: CounterText | null = null;
-  for (let counter = 0; ; counter += 1) {
-    if (counter % TRIES_PER_CHECK === 0) {
-      if (isCancelled()) return { type: 'cancelled', tries: counter };
-      if (nowMs() >= endsMs) return { type: 'exhausted', tries: counter };
-    }
+  for (let tries = 0; tries < task.tries; tries += 1) {
+    const counter = task.from + tries;
+    if (tries % TRIES_PER_CHECK === 0 && isCancelled()) return { type: 'cancelled', tries };
     if (text === null || !text.set(counter)) {
-      text = new CounterText(seed, task.parts, counter);
+      text = new CounterText(seed, task.text, counter);
       hasher.begin(text.constant);
     }
     if (isAtOrBelow(hasher.finish(text.changing), target)) {
-      return { type: 'solved', answer: text.base64(), tries: counter + 1 };
+      return { type: 'solved', answer: text.base64(), tries: tries + 1 };
     }
   }
+  return { type: 'none', tries: task.tries };
 }
 
 /** The header value for a solved challenge. */
@@ -75,17 +73,18 @@ export function encodeAnswer(base64: string): string {
 }
 
 /** The `p` of a requirements call. Takes some 16 hashes, so it is cheaper done than handed to a thread. */
-export function requirementsToken(parts: ProofTask['parts'], seed: string, context: SearchContext): string {
+export function requirementsToken(text: ProofText, seed: string, context: SearchContext): string {
   const task: ProofTask = {
     type: 'proof',
     seed,
     difficulty: REQUIREMENTS_DIFFICULTY,
-    parts,
-    timeoutMs: REQUIREMENTS_TIMEOUT_MS,
+    text,
+    from: 0,
+    tries: REQUIREMENTS_TRIES,
     cancel: new SharedArrayBuffer(4),
   };
   const result = searchProof(task, context);
-  const answer = result.type === 'solved' ? result.answer : encodeConfig(parts, 0);
+  const answer = result.type === 'solved' ? result.answer : encodeConfig(text, 0);
   return REQUIREMENTS_PREFIX + answer;
 }
 

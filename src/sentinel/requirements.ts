@@ -45,7 +45,7 @@ export async function fetchRequirements(
     step: 'the requirements of the backend (sentinel/chat-requirements)',
   } as const;
   const answer = await exchange(request, signal);
-  const anonymous = session.caller.token === null;
+  const anonymous = session.identity.token === null;
   const fields = answer.status === 200 ? parseFields(answer.text) : null;
   if (fields === null) throw refusalOf(answer, anonymous);
   return toRequirements(fields, anonymous);

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { ChatError } from '../errors.ts';
-import type { ProofResult, ProofTask } from './tasks.ts';
+import type { ProofPuzzle, ProofResult, ProofTask } from './tasks.ts';
 
 export interface ProofPoolOptions {
   readonly threads: number;
@@ -11,8 +11,6 @@ export interface ProofPoolOptions {
   readonly queueTimeoutMs: number;
   readonly timeoutMs: number;
 }
-
-export type ProofChallenge = Pick<ProofTask, 'seed' | 'difficulty' | 'parts'>;
 
 export interface ProofAnswer {
   /** The solved config, without the header's prefix. */
@@ -27,7 +25,7 @@ export interface ProofPool {
    * and its thread goes on), with `proxy_overloaded` when no thread came free, with `upstream_timeout`
    * when the search took too long, with `shutting_down` after `close`.
    */
-  solve(challenge: ProofChallenge, signal: AbortSignal): Promise<ProofAnswer>;
+  solve(challenge: ProofPuzzle, signal: AbortSignal): Promise<ProofAnswer>;
   close(): Promise<void>;
   destroy(): Promise<void>;
   readonly queued: number;
@@ -37,10 +35,12 @@ export interface ProofPool {
 
 const WORKER = fileURLToPath(new URL('../../workers/proof.js', import.meta.url));
 const OVERLOAD_RETRY_S = 5;
+/** Some 20 ms of search between two looks at the clock. */
+const SLICE_TRIES = 4_096;
 
 /** One challenge on its way: waiting, then running, then settled. */
 interface Job {
-  readonly challenge: ProofChallenge;
+  readonly challenge: ProofPuzzle;
   readonly cancel: SharedArrayBuffer;
   /** Ends the wait's deadline. */
   onStart(): void;
@@ -68,7 +68,7 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
   let ending: Promise<void> | null = null;
   let onIdle = (): void => {};
 
-  function solve(challenge: ProofChallenge, signal: AbortSignal): Promise<ProofAnswer> {
+  function solve(challenge: ProofPuzzle, signal: AbortSignal): Promise<ProofAnswer> {
     if (signal.aborted) return Promise.reject(signal.reason);
     if (ending !== null) return Promise.reject(shuttingDown());
     if (running.size >= threads && waiting.size >= maxQueue) return Promise.reject(overloaded());
@@ -79,7 +79,7 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
   }
 
   function createJob(
-    challenge: ProofChallenge,
+    challenge: ProofPuzzle,
     signal: AbortSignal,
   ): { promise: Promise<ProofAnswer>; job: Job } {
     const cancel = new SharedArrayBuffer(4);
@@ -119,9 +119,14 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
 
   async function run(job: Job): Promise<void> {
     try {
-      const result = await piscina.run({ type: 'proof', ...job.challenge, timeoutMs, cancel: job.cancel });
-      if (result.type === 'solved') job.resolve({ base64: result.answer, tries: result.tries });
-      else job.reject(tookTooLong(timeoutMs));
+      const endsMs = performance.now() + timeoutMs;
+      for (let from = 0; performance.now() < endsMs; from += SLICE_TRIES) {
+        const slice = { from, tries: SLICE_TRIES, cancel: job.cancel };
+        const result = await piscina.run({ type: 'proof', ...job.challenge, ...slice });
+        if (result.type === 'solved') job.resolve({ base64: result.answer, tries: from + result.tries });
+        if (result.type !== 'none') break;
+      }
+      job.reject(tookTooLong(timeoutMs));
     } catch (thrown) {
       job.reject(ending === null ? threadFailed(thrown) : shuttingDown());
     }

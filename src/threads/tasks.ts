@@ -3,21 +3,34 @@
  * Plain strings and one shared flag, so that posting a task copies little.
  */
 
-/** Search for a config whose hash falls below the difficulty. */
-export interface ProofTask {
-  readonly type: 'proof';
+/**
+ * The config array, serialised, cut around what differs from try to try. `nonce`: parts[0] n parts[1]
+ * n>>1 parts[2], entries 3 and 9 as the page's script has them. `tail`: parts[0] digits parts[1], one
+ * field near the end, so that most of the text is hashed once.
+ */
+export type ProofText =
+  | { readonly search: 'nonce'; readonly parts: readonly [string, string, string] }
+  | { readonly search: 'tail'; readonly parts: readonly [string, string] };
+
+/** A config whose hash falls at or below the difficulty is wanted. */
+export interface ProofPuzzle {
   readonly seed: string;
   /** Lower-case hex, compared digit by digit with the digest's first digits. */
   readonly difficulty: string;
-  /** The config array, serialised, cut around its two counters: parts[0] n parts[1] n>>1 parts[2]. */
-  readonly parts: readonly [string, string, string];
-  /** Give up after this long. */
-  readonly timeoutMs: number;
+  readonly text: ProofText;
+}
+
+/** Try the counters `from`, `from + 1`, ... `tries` of them. */
+export interface ProofTask extends ProofPuzzle {
+  readonly type: 'proof';
+  readonly from: number;
+  readonly tries: number;
   /** One Int32: 0 go on, anything else stop. Written by the caller, read by the worker between tries. */
   readonly cancel: SharedArrayBuffer;
 }
 
 export type ProofResult =
   | { readonly type: 'solved'; readonly answer: string; readonly tries: number }
-  | { readonly type: 'exhausted'; readonly tries: number }
+  /** None of the counters passes. */
+  | { readonly type: 'none'; readonly tries: number }
   | { readonly type: 'cancelled'; readonly tries: number };

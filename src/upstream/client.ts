@@ -144,7 +144,7 @@ function explain(
 ): ChatError {
   if (status >= 200 && status < 300) return toWrongAnswer(status, contentType, body);
   const retryAfter = headerText(headers, 'retry-after');
-  const anonymous = session.caller.token === null;
+  const anonymous = session.identity.token === null;
   const model = turn.model.gizmoId ?? turn.model.slug;
   return toRefusal({ status, contentType, body, retryAfter, anonymous, at: 'conversation', model });
 }

@@ -137,7 +137,7 @@ function isSuccess({ status }: Answer): boolean {
 
 function refusalOf({ status, contentType, text, headers }: Answer, { session, param }: Upload): ChatError {
   const retryAfter = headerText(headers, 'retry-after');
-  const anonymous = session.caller.token === null;
+  const anonymous = session.identity.token === null;
   return toFileRefusal({ status, contentType, body: text, retryAfter, anonymous }, param);
 }
 

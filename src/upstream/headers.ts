@@ -15,7 +15,7 @@ export function baseHeaders(session: Session, profile: ClientProfile): Headers {
     ...pageHeaders(session.origin, profile),
     'content-type': 'application/json',
     'oai-device-id': session.deviceId,
-    ...identity(session),
+    ...credentials(session),
   };
 }
 
@@ -41,15 +41,15 @@ export function pageHeaders(base: string, { userAgent, authKey }: ClientProfile)
 }
 
 /** `/backend-api` for an account, `/backend-anon` for a visitor. */
-export function basePath({ caller }: Session): string {
-  return caller.token === null ? '/backend-anon' : '/backend-api';
+export function basePath({ identity }: Session): string {
+  return identity.token === null ? '/backend-anon' : '/backend-api';
 }
 
-function identity({ caller }: Session): Headers {
-  if (caller.token === null) return {};
+function credentials({ identity }: Session): Headers {
+  if (identity.token === null) return {};
   return {
-    authorization: `Bearer ${caller.token}`,
-    ...(caller.accountId === null ? {} : { 'chatgpt-account-id': caller.accountId }),
+    authorization: `Bearer ${identity.token}`,
+    ...(identity.accountId === null ? {} : { 'chatgpt-account-id': identity.accountId }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { fingerprint } from '../accounts/fingerprint.ts';
 import type { OwnModels, Session } from '../chat/ports.ts';
-import type { Caller } from '../conversation/turn.ts';
+import type { Caller, Identity } from '../conversation/turn.ts';
 import { ChatError } from '../errors.ts';
 import { headerText } from '../outbound/exchange.ts';
 import type { Answer, Exchange } from '../outbound/exchange.ts';
@@ -14,8 +14,8 @@ export interface ModelListsOptions {
   readonly profile: ClientProfile;
   /** CHATGPT_BASE_URL. */
   readonly origins: readonly string[];
-  /** A session for a call beside the chats. */
-  readonly visit: (caller: Caller) => Session;
+  /** A session for a call beside the chats; null: none of an account can be had. Rejects only with the signal's reason. */
+  readonly visit: (caller: Caller, signal: AbortSignal) => Promise<Session | null>;
   /** May start anywhere, never goes back. */
   readonly nowMs: () => number;
   readonly timeoutMs?: number;
@@ -54,7 +54,7 @@ export function createModelLists(options: ModelListsOptions): ModelLists {
   const share = createSharing<ModelList>();
 
   async function fetchList(session: Session, signal: AbortSignal): Promise<ModelList> {
-    const { origin, exit, caller } = session;
+    const { origin, exit, identity } = session;
     const headers = baseHeaders(session, profile);
     const path = `${basePath(session)}/models`;
     const step = "the backend's list of models";
@@ -62,9 +62,9 @@ export function createModelLists(options: ModelListsOptions): ModelLists {
       { exit, origin, method: 'GET', path, headers, body: null, timeoutMs, step },
       signal,
     )
-      .then((answer) => toList(answer, caller))
+      .then((answer) => toList(answer, identity))
       .catch((thrown: unknown) => toFailure(thrown));
-    if (!signal.aborted) remember(keyOf(origin, caller), list);
+    if (!signal.aborted) remember(keyOf(origin, identity), list);
     return list;
   }
 
@@ -78,33 +78,36 @@ export function createModelLists(options: ModelListsOptions): ModelLists {
     }
   }
 
-  function recall(origin: string, caller: Caller): ModelList | null {
-    const known = cached.get(keyOf(origin, caller));
+  function recall(origin: string, identity: Identity): ModelList | null {
+    const known = cached.get(keyOf(origin, identity));
     return known !== undefined && nowMs() < known.endsMs ? known.list : null;
   }
 
   async function list(session: Session, signal: AbortSignal): Promise<ModelList> {
-    const { origin, caller } = session;
-    const known = recall(origin, caller);
-    return known ?? share(keyOf(origin, caller), (shared) => fetchList(session, shared), signal);
+    const { origin, identity } = session;
+    const known = recall(origin, identity);
+    return known ?? share(keyOf(origin, identity), (shared) => fetchList(session, shared), signal);
   }
 
   async function own(caller: Caller, signal: AbortSignal): Promise<readonly string[] | null> {
-    if (caller.token === null) return null;
-    const recalled = origins.map((origin) => recall(origin, caller)).filter((known) => known !== null);
+    const session = await visit(caller, signal);
+    if (session === null || session.identity.token === null) return null;
+    const recalled = origins
+      .map((origin) => recall(origin, session.identity))
+      .filter((known) => known !== null);
     const good = recalled.find((known) => !(known instanceof ChatError));
-    const found = good ?? recalled[0] ?? (await list(visit(caller), signal));
+    const found = good ?? recalled[0] ?? (await list(session, signal));
     return found instanceof ChatError ? null : found;
   }
 
   return { list, own };
 }
 
-function keyOf(origin: string, caller: Caller): string {
-  return `${origin} ${fingerprint(caller)}`;
+function keyOf(origin: string, identity: Identity): string {
+  return `${origin} ${fingerprint(identity)}`;
 }
 
-function toList(answer: Answer, { token }: Caller): ModelList {
+function toList(answer: Answer, { token }: Identity): ModelList {
   const { status, contentType, text, headers } = answer;
   if (status === 200) return parseSlugs(text) ?? unavailable('it is none');
   const retryAfter = headerText(headers, 'retry-after');

@@ -99,7 +99,7 @@ export function createWebSocketAnswers(options: WebSocketAnswersOptions): WebSoc
 
   return {
     prepare(session, ready) {
-      const mode = session.caller.token === null ? null : callerKey(session);
+      const mode = session.identity.token === null ? null : callerKey(session);
       const caller = mode === null ? null : `${session.exit} ${mode}`;
       const seat: Seat = { place: null };
       const sit = (channel: SocketChannel): Place => (seat.place = { channel, turn: channel.join() });
@@ -141,8 +141,8 @@ export function createWebSocketAnswers(options: WebSocketAnswersOptions): WebSoc
   };
 }
 
-function callerKey({ origin, caller }: Session): string {
-  return JSON.stringify([origin, caller.token, caller.accountId]);
+function callerKey({ origin, identity }: Session): string {
+  return JSON.stringify([origin, identity.token, identity.accountId]);
 }
 
 /** What a page's script lets its browser send: no token, for the address has its own. */

@@ -3,14 +3,18 @@ import t from 'tap';
 import { Affinity } from '../../src/accounts/affinity.ts';
 import type { AffinityOptions } from '../../src/accounts/affinity.ts';
 import { createDirectAccounts } from '../../src/accounts/direct.ts';
-import { fingerprint } from '../../src/accounts/fingerprint.ts';
+import { callerFingerprint } from '../../src/accounts/fingerprint.ts';
 import type { Lease } from '../../src/chat/ports.ts';
-import type { Caller, Turn } from '../../src/conversation/turn.ts';
+import type { Caller, Identity, Turn } from '../../src/conversation/turn.ts';
 import { ChatError } from '../../src/errors.ts';
 
 const never = new AbortController().signal;
-const alice: Caller = { token: 'alice', accountId: null };
-const bob: Caller = { token: 'bob', accountId: null };
+const own = (token: string, accountId: string | null = null): Caller => ({
+  kind: 'own',
+  credential: { kind: 'access', token, accountId },
+});
+const alice = own('alice');
+const bob = own('bob');
 const turnIn = (conversationId: string | null): Turn => ({
   model: { slug: 'auto', gizmoId: null },
   messages: [],
@@ -32,7 +36,7 @@ function world(given: Partial<AffinityOptions> = {}) {
     affinity,
   });
   const lease = (caller: Caller, conversationId: string | null = null): Promise<Lease> =>
-    accounts.lease(caller, turnIn(conversationId), never);
+    accounts.lease(caller, turnIn(conversationId), [], never);
   return { affinity, accounts, clock, lease };
 }
 
@@ -59,12 +63,16 @@ t.test("nobody lands on another's session by his conversation's id", async (t) =
   const { lease } = world();
   const begun = await lease(alice);
   begun.keep('c', 'm');
-  const others = [bob, { ...alice, accountId: 'team' }, { token: null, accountId: null }];
-  for (const other of others) {
+  const others: [Caller, Identity][] = [
+    [bob, { token: 'bob', accountId: null }],
+    [own('alice', 'team'), { token: 'alice', accountId: 'team' }],
+    [{ kind: 'visitor' }, { token: null, accountId: null }],
+  ];
+  for (const [other, identity] of others) {
     const taken = await lease(other, 'c');
     t.equal(taken.lastMessageId, null);
     t.not(taken.session.deviceId, begun.session.deviceId);
-    t.equal(taken.session.caller, other);
+    t.strictSame(taken.session.identity, identity);
     taken.keep('c', 'theirs');
   }
   t.match(await lease(alice, 'c'), { lastMessageId: 'm', session: begun.session });
@@ -151,12 +159,12 @@ t.test('the table never outgrows its bound, and drops what was used longest ago'
 });
 
 t.test('a fingerprint tells callers apart and shows no token', (t) => {
-  const prints = [alice, bob, { ...alice, accountId: 'x' }, { token: null, accountId: null }].map(
-    fingerprint,
-  );
-  t.equal(new Set(prints).size, 4);
+  const key: Caller = { kind: 'key', keyId: 'k', accountId: null };
+  const callers: Caller[] = [alice, bob, own('alice', 'x'), { kind: 'visitor' }, key, own('k')];
+  const prints = callers.map(callerFingerprint);
+  t.equal(new Set(prints).size, 6);
   for (const print of prints) t.notMatch(print, /alice|bob|\s/);
-  t.equal(fingerprint(alice), fingerprint({ ...alice }));
+  t.equal(callerFingerprint(alice), callerFingerprint({ ...alice }));
   t.end();
 });
 
@@ -165,8 +173,8 @@ t.test('visits move no chat to another gateway', async (t) => {
   const origins = [];
   for (let i = 0; i < 6; i += 1) {
     origins.push((await lease(alice)).session.origin);
-    accounts.visit(alice);
-    accounts.visit(alice);
+    await accounts.visit(alice, never);
+    await accounts.visit(alice, never);
   }
   t.equal(new Set(origins).size, 3);
 });

@@ -1,13 +1,14 @@
 import t from 'tap';
 import { ChatError } from '../../src/errors.ts';
 import type { TurnEvent } from '../../src/conversation/events.ts';
-import type { Ask, Attachment, Caller, Turn, UploadedFile } from '../../src/conversation/turn.ts';
+import type { Ask, Attachment, Caller, Identity, Turn, UploadedFile } from '../../src/conversation/turn.ts';
 import { createComplete } from '../../src/chat/complete.ts';
 import type { CompletePolicy } from '../../src/chat/complete.ts';
 import { retryDelayMs } from '../../src/chat/retry.ts';
 import type { ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/ports.ts';
 
-const caller: Caller = { token: null, accountId: null };
+const caller: Caller = { kind: 'visitor' };
+const identity: Identity = { token: null, accountId: null };
 const turn: Turn = {
   model: { slug: 'auto', gizmoId: null },
   messages: [{ role: 'user', parts: [{ type: 'text', text: 'hi' }] }],
@@ -73,7 +74,7 @@ function world(acts: Act[], given: Given = {}) {
     lease: () => {
       leases += 1;
       log.push('lease');
-      const session = { origin: 'http://x', caller, deviceId: String(leases), exit: '' };
+      const session = { origin: 'http://x', identity, account: null, deviceId: String(leases), exit: '' };
       return Promise.resolve({
         session,
         hasOtherAccount: given.hasOtherAccount ?? false,

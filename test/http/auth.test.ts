@@ -7,6 +7,12 @@ const JWT = 'eyJhbGciOiJSUzI1NiJ9.e30.c2ln';
 const REFRESH = 'Ab_-5'.repeat(9);
 const KEYS = ['first-key', 'k'.repeat(45)];
 
+const VISITOR = { kind: 'visitor' };
+const account = (token: string, accountId: string | null) => ({
+  kind: 'own',
+  credential: { kind: 'access', token, accountId },
+});
+
 function refusal(header: string | undefined, keys: readonly string[]): ChatError {
   try {
     authenticate(header, undefined, keys);
@@ -17,26 +23,26 @@ function refusal(header: string | undefined, keys: readonly string[]): ChatError
 }
 
 t.test('an open door: upstream tokens are used, anything else is anonymous', (t) => {
-  t.same(authenticate(`Bearer ${JWT}`, undefined, []), { token: JWT, accountId: null });
-  t.same(authenticate('bEaReR   fk-abc', undefined, []), { token: 'fk-abc', accountId: null });
+  t.same(authenticate(`Bearer ${JWT}`, undefined, []), account(JWT, null));
+  t.same(authenticate('bEaReR   fk-abc', undefined, []), account('fk-abc', null));
   for (const header of [undefined, '', 'Bearer', 'Bearer ', 'Bearer sk-x', 'Basic Zm9v', JWT]) {
-    t.same(authenticate(header, undefined, []), { token: null, accountId: null }, String(header));
+    t.same(authenticate(header, undefined, []), VISITOR, String(header));
   }
   t.end();
 });
 
 t.test('the account id comes from the credential or the header, the credential first', (t) => {
-  t.same(authenticate(`Bearer ${JWT},acc-1`, 'acc-2', []), { token: JWT, accountId: 'acc-1' });
-  t.same(authenticate(`Bearer ${JWT}`, 'acc-2', []), { token: JWT, accountId: 'acc-2' });
-  t.same(authenticate('Bearer first-key,acc-1', undefined, KEYS), { token: null, accountId: 'acc-1' });
+  t.same(authenticate(`Bearer ${JWT},acc-1`, 'acc-2', []), account(JWT, 'acc-1'));
+  t.same(authenticate(`Bearer ${JWT}`, 'acc-2', []), account(JWT, 'acc-2'));
+  t.match(authenticate('Bearer first-key,acc-1', undefined, KEYS), { kind: 'key', accountId: 'acc-1' });
   t.throws(() => authenticate(`Bearer ${JWT}`, 'a b', []), { code: 'invalid_value' });
   t.end();
 });
 
 t.test('with keys only they and upstream tokens pass', (t) => {
-  t.same(authenticate('Bearer first-key', undefined, KEYS), { token: null, accountId: null });
-  t.same(authenticate(`Bearer ${'k'.repeat(45)}`, undefined, KEYS), { token: null, accountId: null });
-  t.same(authenticate(`Bearer ${JWT}`, undefined, KEYS), { token: JWT, accountId: null });
+  t.match(authenticate('Bearer first-key', undefined, KEYS), { kind: 'key', accountId: null });
+  t.match(authenticate(`Bearer ${'k'.repeat(45)}`, undefined, KEYS), { kind: 'key' });
+  t.same(authenticate(`Bearer ${JWT}`, undefined, KEYS), account(JWT, null));
   for (const header of [undefined, 'Bearer ', 'Bearer first-ke', 'Bearer first-key2', 'Basic first-key']) {
     t.equal(refusal(header, KEYS).code, 'invalid_api_key', String(header));
   }
@@ -45,8 +51,8 @@ t.test('with keys only they and upstream tokens pass', (t) => {
 
 t.test('a refresh token is refused by name, one character more or less is not', (t) => {
   for (const keys of [[], KEYS]) t.match(refusal(`Bearer ${REFRESH}`, keys).message, /refresh token/);
-  t.same(authenticate(`Bearer ${REFRESH}x`, undefined, []), { token: null, accountId: null });
-  t.same(authenticate(`Bearer ${REFRESH.slice(1)}`, undefined, []), { token: null, accountId: null });
+  t.same(authenticate(`Bearer ${REFRESH}x`, undefined, []), VISITOR);
+  t.same(authenticate(`Bearer ${REFRESH.slice(1)}`, undefined, []), VISITOR);
   t.end();
 });
 

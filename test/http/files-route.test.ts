@@ -54,7 +54,8 @@ async function world(
   const served = await serve(t, { prefix: '/api', routes: [filesRoute({ files, slowClientTimeoutMs })] });
   const session = {
     origin: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
-    caller: { token: TOKEN, accountId: null },
+    identity: { token: TOKEN, accountId: null },
+    account: null,
     deviceId: 'd',
     exit: DIRECT,
   };

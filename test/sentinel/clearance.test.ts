@@ -94,7 +94,8 @@ function open(t: Test, overrides: Partial<ClearanceOptions> = {}): Clear {
   return (origin, token = null, signal = never, slug = 'auto') => {
     const session: Session = {
       origin,
-      caller: { token, accountId: null },
+      identity: { token, accountId: null },
+      account: null,
       deviceId: 'a-device',
       exit: DIRECT,
     };
@@ -276,7 +277,8 @@ t.test('sessions are spread over gateways and ways out, and counted until given 
     newId: randomUUID,
     affinity: new Affinity({ maxEntries: 1, idleMs: 1, nowMs: Date.now }),
   });
-  const caller = { token: 'x', accountId: null };
+  const credential = { kind: 'access', token: 'x', accountId: null } as const;
+  const caller = { kind: 'own', credential } as const;
   const turn = {
     model: { slug: 'auto', gizmoId: null },
     messages: [],
@@ -285,11 +287,14 @@ t.test('sessions are spread over gateways and ways out, and counted until given 
     parentMessageId: null,
     hints: [],
   };
-  const first = await accounts.lease(caller, turn, never);
-  const second = await accounts.lease(caller, turn, never);
+  const first = await accounts.lease(caller, turn, [], never);
+  const second = await accounts.lease(caller, turn, [], never);
   t.match(
     [first.session, second.session],
-    [{ origin: 'http://a', exit: 'exit-1', caller }, { origin: 'http://b' }],
+    [
+      { origin: 'http://a', exit: 'exit-1', identity: { token: 'x', accountId: null } },
+      { origin: 'http://b' },
+    ],
   );
   t.not(first.session.deviceId, second.session.deviceId);
   t.equal(accounts.inFlight, 2);
@@ -297,7 +302,7 @@ t.test('sessions are spread over gateways and ways out, and counted until given 
   first.release(null);
   second.release(null);
   t.equal(accounts.inFlight, 0);
-  await t.rejects(accounts.lease(caller, turn, AbortSignal.abort()), { name: 'AbortError' });
+  await t.rejects(accounts.lease(caller, turn, [], AbortSignal.abort()), { name: 'AbortError' });
   t.equal(accounts.inFlight, 0);
 });
 

@@ -4,9 +4,10 @@ import type { Test } from 'tap';
 import { cutConfig } from '../../src/sentinel/browser-config.ts';
 import { passes } from '../../src/sentinel/proof.ts';
 import { createProofPool } from '../../src/threads/pool.ts';
-import type { ProofChallenge, ProofPool, ProofPoolOptions } from '../../src/threads/pool.ts';
+import type { ProofPool, ProofPoolOptions } from '../../src/threads/pool.ts';
+import type { ProofPuzzle } from '../../src/threads/tasks.ts';
 
-const PARTS = cutConfig([
+const TEXT = cutConfig([
   3000,
   'a date',
   1,
@@ -17,9 +18,9 @@ const PARTS = cutConfig([
   'en',
   'webdriver\u2212false',
 ]);
-const EASY: ProofChallenge = { seed: '0.5', difficulty: '00ffff', parts: PARTS };
+const EASY: ProofPuzzle = { seed: '0.5', difficulty: '00ffff', text: TEXT };
 /** Nobody finds this one. */
-const ENDLESS: ProofChallenge = { seed: '0.5', difficulty: '0'.repeat(64), parts: PARTS };
+const ENDLESS: ProofPuzzle = { seed: '0.5', difficulty: '0'.repeat(64), text: TEXT };
 const never = new AbortController().signal;
 
 function openPool(t: Test, options: Partial<ProofPoolOptions> = {}): ProofPool {

@@ -73,8 +73,15 @@ function call(t: Test, origin: string, options: CallOptions = {}): Heard {
   t.teardown(() => exits.destroy());
   const profile = { userAgent: AGENT, authKey: options.authKey ?? null };
   const client = createUpstreamClient({ exits, profile, newId: randomUUID });
-  const caller = { token: TOKEN, accountId: null };
-  const session: Session = { origin, caller, deviceId: 'a-device', exit: DIRECT, ...options.session };
+  const identity = { token: TOKEN, accountId: null };
+  const session: Session = {
+    origin,
+    identity,
+    account: null,
+    deviceId: 'a-device',
+    exit: DIRECT,
+    ...options.session,
+  };
   let onOver = (): void => {};
   let onOpened = (): void => {};
   const state = { calls: [] as string[], bytes: 0, text: '', error: null as ChatError | null };
@@ -124,7 +131,7 @@ t.test('the call is what a browser with these tokens would send', async (t) => {
     stream(response).end('data: 1\n\n');
   });
   const account = call(t, origin, {
-    session: { caller: { token: TOKEN, accountId: 'team' } },
+    session: { identity: { token: TOKEN, accountId: 'team' } },
     authKey: 'a-key',
   });
   await account.over;
@@ -154,7 +161,7 @@ t.test('the call is what a browser with these tokens would send', async (t) => {
     body: { messages: [{ content: { parts: ['Say h\u00ef'] } }] },
   });
   const visitor = call(t, origin, {
-    session: { caller: { token: null, accountId: 'x' } },
+    session: { identity: { token: null, accountId: 'x' } },
     clearance: noClearance,
   });
   await visitor.over;
@@ -246,7 +253,7 @@ t.test('connections that break', async (t) => {
   await nobody.over;
   t.match(nobody.error, { code: 'upstream_unreachable', retryable: true, message: /ECONNREFUSED/ });
   const unsendable = call(t, 'http://127.0.0.1:1', {
-    session: { caller: { token: 'a\nb', accountId: null } },
+    session: { identity: { token: 'a\nb', accountId: null } },
   });
   await unsendable.over;
   t.match(unsendable.error, { code: 'invalid_value' });

@@ -73,8 +73,8 @@ function world(t: Test, origin: string, given: { idleMs?: number; maxLinks?: num
   });
   const { link } = createDownloads({ exchange: createExchange(exits), profile, links });
   const files = createFileStreams({ exits, profile, links, idleMs: given.idleMs ?? 5_000 });
-  const caller = { token: TOKEN, accountId: 'acc-1' };
-  const session: Session = { origin, caller, deviceId: 'device-canary', exit: DIRECT };
+  const identity = { token: TOKEN, accountId: 'acc-1' };
+  const session: Session = { origin, identity, account: null, deviceId: 'device-canary', exit: DIRECT };
   return { link, links, files, session, clock };
 }
 
@@ -104,7 +104,7 @@ t.test('each kind of asset is asked for where the backend keeps it', async (t) =
       'given out as it is',
     );
   }
-  const visitor = { ...session, caller: { token: null, accountId: null } };
+  const visitor = { ...session, identity: { token: null, accountId: null } };
   await link(visitor, pointer('file-service://file-2'), never);
   t.strictSame(
     upstream.asked.map(({ url }) => url),

@@ -151,7 +151,8 @@ function attach(
   const token = options.token === undefined ? TOKEN : options.token;
   const session: Session = {
     origin,
-    caller: { token, accountId: token === null ? null : 'a-team' },
+    account: null,
+    identity: { token, accountId: token === null ? null : 'a-team' },
     deviceId: 'a-device',
     exit: DIRECT,
   };

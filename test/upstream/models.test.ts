@@ -14,9 +14,12 @@ const never = new AbortController().signal;
 const profile = { userAgent: 'Test/1.0', authKey: null };
 const MINUTE = 60_000;
 
+const callerOf = (token: string | null, accountId: string | null = null): Caller =>
+  token === null ? { kind: 'visitor' } : { kind: 'own', credential: { kind: 'access', token, accountId } };
 const sessionOf = (token: string | null, origin = 'http://a'): Session => ({
   origin,
-  caller: { token, accountId: null },
+  identity: { token, accountId: null },
+  account: null,
   deviceId: 'd',
   exit: DIRECT,
 });
@@ -38,7 +41,10 @@ function world(answers: readonly Answer[], given: Partial<ModelListsOptions> = {
       ? Promise.reject(new ChatError('upstream_unreachable', 'no'))
       : Promise.resolve(answer);
   };
-  const visit = (caller: Caller): Session => ({ ...sessionOf(null), caller });
+  const visit = async (caller: Caller): Promise<Session> => {
+    if (caller.kind !== 'own') return sessionOf(null);
+    return { ...sessionOf(null), identity: caller.credential };
+  };
   const options = { exchange, profile, origins: ['http://a/', 'http://b'], visit, nowMs: () => clock.ms };
   return { clock, asked, ...createModelLists({ ...options, ...given }) };
 }
@@ -48,14 +54,14 @@ t.test('a list is asked for once in ten minutes, for each account and gateway', 
   t.strictSame(await list(sessionOf('x'), never), ['gpt-4o', 'o1']);
   clock.ms = 10 * MINUTE - 1;
   t.strictSame(await list(sessionOf('x'), never), ['gpt-4o', 'o1']);
-  t.strictSame(await own({ token: 'x', accountId: null }, never), ['gpt-4o', 'o1']);
+  t.strictSame(await own(callerOf('x'), never), ['gpt-4o', 'o1']);
   t.strictSame(asked, ['http://a/backend-api/models']);
   clock.ms = 10 * MINUTE;
   await list(sessionOf('x'), never);
   await list(sessionOf('y'), never);
   await list(sessionOf('x', 'http://b'), never);
   await list(sessionOf(null), never);
-  await own({ token: 'x', accountId: 'team' }, never);
+  await own(callerOf('x', 'team'), never);
   t.strictSame(asked.slice(1), [
     'http://a/backend-api/models',
     'http://a/backend-api/models',
@@ -63,19 +69,19 @@ t.test('a list is asked for once in ten minutes, for each account and gateway', 
     'http://a/backend-anon/models',
     'http://a/backend-api/models',
   ]);
-  t.equal(await own({ token: null, accountId: null }, never), null);
+  t.equal(await own(callerOf(null, null), never), null);
   t.equal(asked.length, 6, 'a visitor has none of his own');
 });
 
 t.test("the caller's list by whichever gateway will do", async (t) => {
   const { list, own, asked } = world([listOf('o1')]);
   await list(sessionOf('x', 'http://b'), never);
-  t.strictSame(await own({ token: 'x', accountId: null }, never), ['o1']);
+  t.strictSame(await own(callerOf('x'), never), ['o1']);
   t.equal(asked.length, 1);
   const half = world([json(500, {}), listOf('o1')]);
   await half.list(sessionOf('x'), never);
   await half.list(sessionOf('x', 'http://b'), never);
-  t.strictSame(await half.own({ token: 'x', accountId: null }, never), ['o1'], 'one gateway is ill');
+  t.strictSame(await half.own(callerOf('x'), never), ['o1'], 'one gateway is ill');
 });
 
 t.test('a failure says whose it is, and is tried again soon', async (t) => {
@@ -92,7 +98,7 @@ t.test('a failure says whose it is, and is tried again soon', async (t) => {
   for (const [answers, code] of cases) {
     const { list, own } = world(answers);
     t.match(await list(sessionOf('x'), never), { code });
-    t.equal(await own({ token: 'x', accountId: null }, never), null);
+    t.equal(await own(callerOf('x'), never), null);
   }
   const { list, clock, asked } = world([json(500, {}), listOf('o1')]);
   t.match(await list(sessionOf('x'), never), { message: /Failed to get.*500/ });

@@ -116,8 +116,14 @@ async function world(
     waitMs: 5_000,
     ...options,
   });
-  const caller = { token: TOKEN, accountId: 'acc-1' };
-  const session: Session = { origin: upstream.origin, caller, deviceId: 'd-1', exit: DIRECT };
+  const identity = { token: TOKEN, accountId: 'acc-1' };
+  const session: Session = {
+    origin: upstream.origin,
+    identity,
+    account: null,
+    deviceId: 'd-1',
+    exit: DIRECT,
+  };
   return { upstream, wait: (signal = new AbortController().signal) => drawing(session, PENDING, signal) };
 }
 

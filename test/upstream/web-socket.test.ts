@@ -162,9 +162,9 @@ function createCaller(t: Test, origin: string, proxies: string[] = [], socketIdl
     const opened = new Promise<void>((resolve) => (onOpened = resolve));
     const over = new Promise<void>((resolve) => (onOver = resolve));
     const state = { calls: [] as string[], text: '', bytes: 0, error: null as ChatError | null };
-    const caller = { token: TOKEN, accountId: null };
+    const identity = { token: TOKEN, accountId: null };
     const control = client.converse(
-      { origin, caller, deviceId: 'd', exit: exits.pick(), ...session },
+      { origin, identity, account: null, deviceId: 'd', exit: exits.pick(), ...session },
       { turn, uploads: new Map(), continued: null },
       clearance,
       {
@@ -581,7 +581,7 @@ t.test('visitors, and callers whose registration fails, get a socket per turn', 
     onSocket: (socket) => socket.send(frame(DONE, { id: 1, last: true })),
   });
   const call = createCaller(t, world.origin);
-  const visitor = { caller: { token: null, accountId: null } };
+  const visitor = { identity: { token: null, accountId: null } };
   await call(visitor).over;
   const again = call(visitor);
   await again.over;

@@ -3,10 +3,10 @@ import { createSHA3 } from 'hash-wasm';
 import { hold } from '../../_util/contest.ts';
 import type { Report } from '../../_util/report.ts';
 import { browserConfig } from '../../../src/sentinel/browser-config.ts';
-import { CounterText } from '../../../src/sentinel/counter-text.ts';
+import { CounterText, encodeConfig } from '../../../src/sentinel/counter-text.ts';
 import { createNodeHasher } from '../../../src/sentinel/node-hasher.ts';
 import { searchProof } from '../../../src/sentinel/proof.ts';
-import type { ProofResult, ProofTask } from '../../../src/threads/tasks.ts';
+import type { ProofResult, ProofTask, ProofText } from '../../../src/threads/tasks.ts';
 import solve from '../../../workers/proof.ts';
 
 /** A challenge that takes a few thousand tries: long enough to time, short enough to repeat. */
@@ -19,8 +19,9 @@ export async function benchProof(): Promise<Report> {
     type: 'proof',
     seed: SEED,
     difficulty: DIFFICULTY,
-    parts: fixedConfig(),
-    timeoutMs: 10_000,
+    text: fixedConfig(),
+    from: 0,
+    tries: 1_000_000,
     cancel: new SharedArrayBuffer(4),
   };
   const expected = searchPlainly(task, (text) => createHash('sha3-512').update(text).digest('hex'));
@@ -47,7 +48,7 @@ export async function benchProof(): Promise<Report> {
   return { title: 'tries at a proof of work, one thread', rows };
 }
 
-function fixedConfig(): ProofTask['parts'] {
+function fixedConfig(): ProofText {
   return browserConfig(
     {
       userAgent:
@@ -65,10 +66,9 @@ function fixedConfig(): ProofTask['parts'] {
 
 /** The loop as it is usually written: the whole message anew for each try, compared as hex. */
 function searchPlainly(task: ProofTask, digest: (text: string) => string): ProofResult & { type: 'solved' } {
-  const { seed, difficulty, parts } = task;
+  const { seed, difficulty, text } = task;
   for (let counter = 0; ; counter += 1) {
-    const json = parts[0] + counter + parts[1] + (counter >> 1) + parts[2];
-    const answer = Buffer.from(json).toString('base64');
+    const answer = encodeConfig(text, counter);
     if (digest(seed + answer).slice(0, difficulty.length) <= difficulty) {
       return { type: 'solved', answer, tries: counter + 1 };
     }
@@ -76,14 +76,14 @@ function searchPlainly(task: ProofTask, digest: (text: string) => string): Proof
 }
 
 function searchOnMainThread(task: ProofTask): () => ProofResult {
-  const context = { hasher: createNodeHasher(), nowMs: () => performance.now(), isCancelled: () => false };
+  const context = { hasher: createNodeHasher(), isCancelled: () => false };
   return () => searchProof(task, context);
 }
 
 /** As many hashes as the search takes, of a message that stays the same. */
-async function bareHashing({ seed, parts }: ProofTask, tries: number): Promise<() => number> {
+async function bareHashing({ seed, text }: ProofTask, tries: number): Promise<() => number> {
   const sha3 = await createSHA3(512);
-  const { constant, changing } = new CounterText(Buffer.from(seed), parts, tries);
+  const { constant, changing } = new CounterText(Buffer.from(seed), text, tries);
   const midstate = sha3.init().update(constant).save();
   return () => {
     let sum = 0;

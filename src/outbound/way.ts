@@ -1,0 +1,21 @@
+import type { ChatError } from '../errors.ts';
+
+/** A gateway, and the exit through which it is reached. */
+export interface Way {
+  readonly origin: string;
+  readonly exit: string;
+}
+
+/** What an attempt wants of its way. */
+export interface WayAsk {
+  /** Where the conversation or the account was before; taken as long as it is well. */
+  readonly prefer: Way | null;
+  /** Where attempts of the same request failed; taken again only when there is no other. */
+  readonly avoid: readonly Way[];
+}
+
+/** A way in use. `release` is idempotent and must be called however the attempt ends; null: it went well. */
+export interface WayLease {
+  readonly way: Way;
+  release(failure: ChatError | null): void;
+}
