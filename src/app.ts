@@ -12,12 +12,15 @@ import { filesRoute } from './http/files-route.ts';
 import { imagesRoute } from './http/images-route.ts';
 import { modelsRoutes } from './http/models-routes.ts';
 import { createServer } from './http/server.ts';
+import { createWaitingRoom } from './http/waiting-room.ts';
 import type { Server } from './http/server.ts';
 import type { Log } from './log.ts';
 import { createExchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
 import type { Exits } from './outbound/exits.ts';
 import { createFetchFile } from './outbound/fetch-file.ts';
+import { createPressure } from './pressure.ts';
+import type { Pressure } from './pressure.ts';
 import { createClearance } from './sentinel/clearance.ts';
 import { createProofPool } from './threads/pool.ts';
 import type { ProofPool } from './threads/pool.ts';
@@ -97,10 +100,17 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     log.error('unforeseen failure', thrown, { requestId });
   const { slowClientTimeoutMs, historyDisabled } = config;
   const address = { publicUrl: config.publicUrl, prefix: config.apiPrefix };
+  const room = createWaitingRoom({
+    places: config.maxInflight,
+    maxWaiting: config.maxQueue,
+    timeoutMs: config.queueTimeoutMs,
+  });
+  const pressure = createPressure();
   const admit = createAdmission({
     keys: config.authorization,
     maxBodyBytes: config.maxBodyBytes,
-    maxInflight: config.maxInflight,
+    room,
+    pressure: pressure.reason,
   });
   const server = createServer({
     host: config.host,
@@ -142,7 +152,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       void loadTokenizer('o200k_base').then(() => loadTokenizer('cl100k_base'));
       return address;
     },
-    close: () => (closing ??= closeAll(server, proofs, exits)),
+    close: () => (closing ??= closeAll(server, proofs, exits, pressure)),
   };
 }
 
@@ -215,7 +225,8 @@ function createOpenFile(config: Config, { allowAddress }: AppSeams): OpenAttachm
   return createFileSource({ fetchFile, maxBytes, spoolDirectory: tmpdir() });
 }
 
-async function closeAll(server: Server, proofs: ProofPool, exits: Exits): Promise<void> {
+async function closeAll(server: Server, proofs: ProofPool, exits: Exits, pressure: Pressure): Promise<void> {
+  pressure.stop();
   await server.drain();
   await proofs.destroy();
   await exits.destroy();
