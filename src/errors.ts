@@ -59,6 +59,7 @@ export type ErrorCode =
   | 'context_length_exceeded'
   | 'no_image_generated'
   | 'rate_limit_exceeded'
+  | 'key_limit_exceeded'
   | 'proxy_overloaded'
   | 'shutting_down'
   | 'upstream_unreachable'
@@ -96,6 +97,13 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
     retryable: true,
     clientRetry: null,
   },
+  key_limit_exceeded: {
+    status: 429,
+    type: 'rate_limit_error',
+    fault: 'request',
+    retryable: false,
+    clientRetry: null,
+  },
   proxy_overloaded: server(503, 'overload', false),
   shutting_down: server(503, 'overload', false),
   upstream_unreachable: server(502, 'address', true),
@@ -105,6 +113,12 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   internal_error: server(500, 'internal', false),
 };
 
+/** One conversation at a time, one model for a while, or everything for a while. */
+export type LimitKind = 'concurrency' | 'model' | 'account';
+
+/** The token is out of date, the account is gone, or the token is none. */
+export type AccountTrouble = 'expired' | 'deactivated' | 'invalid';
+
 export interface ErrorDetails {
   /** The request field at fault, OpenAI's `error.param`. */
   readonly param?: string;
@@ -112,6 +126,10 @@ export interface ErrorDetails {
   readonly retryAfterS?: number;
   /** Overrides the row's `retryable` where the cause tells more than the code. */
   readonly retryable?: boolean;
+  /** Of `rate_limit_exceeded`: which of the account's doors upstream closed; absent: none of them. */
+  readonly limit?: LimitKind;
+  /** Of `account_unauthorized`: what upstream thinks of the account. */
+  readonly account?: AccountTrouble;
   /** What went wrong underneath; logged by name, never shown. */
   readonly cause?: unknown;
 }
@@ -126,12 +144,16 @@ export class ChatError extends Error {
   readonly param: string | null;
   readonly retryAfterS: number | null;
   readonly retryable: boolean;
+  readonly limit: LimitKind | null;
+  readonly account: AccountTrouble | null;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.param = details.param ?? null;
     this.retryAfterS = details.retryAfterS ?? null;
+    this.limit = details.limit ?? null;
+    this.account = details.account ?? null;
     this.retryable = details.retryable ?? ERRORS[code].retryable;
   }
 
