@@ -105,6 +105,9 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   internal_error: server(500, 'internal', false),
 };
 
+/** Where it went wrong: at the way out of here, at the gateway, at one of the two, or at neither. */
+export type Place = 'exit' | 'gateway' | 'either' | 'neither';
+
 export interface ErrorDetails {
   /** The request field at fault, OpenAI's `error.param`. */
   readonly param?: string;
@@ -112,6 +115,10 @@ export interface ErrorDetails {
   readonly retryAfterS?: number;
   /** Overrides the row's `retryable` where the cause tells more than the code. */
   readonly retryable?: boolean;
+  /** Where the code alone does not tell. */
+  readonly place?: Place;
+  /** Nothing of the request had left: upstream cannot have begun with it. */
+  readonly unsent?: boolean;
   /** What went wrong underneath; logged by name, never shown. */
   readonly cause?: unknown;
 }
@@ -126,6 +133,8 @@ export class ChatError extends Error {
   readonly param: string | null;
   readonly retryAfterS: number | null;
   readonly retryable: boolean;
+  readonly place: Place | null;
+  readonly unsent: boolean;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -133,6 +142,8 @@ export class ChatError extends Error {
     this.param = details.param ?? null;
     this.retryAfterS = details.retryAfterS ?? null;
     this.retryable = details.retryable ?? ERRORS[code].retryable;
+    this.place = details.place ?? null;
+    this.unsent = details.unsent ?? false;
   }
 
   get status(): number {
