@@ -36,7 +36,7 @@ export interface NodeSight {
 export interface Ways {
   /** Always finds one: a poor way is better than none. The lease must be released however its use ends. */
   pick(ask: WayAsk): WayLease;
-  /** The head of a successful answer (status 2xx) came so long after its request began. */
+  /** The head of a successful answer (status 2xx) came so long after its request began. Others than gateways are ignored. */
   observe(way: Way, latencyMs: number): void;
   views(): { readonly exits: readonly NodeSight[]; readonly gateways: readonly NodeSight[] };
   /** Why no chat can be served for the moment, in words; null: one can. */
@@ -105,9 +105,10 @@ export function createWays(options: WaysOptions): Ways {
       };
     },
     observe({ exit, origin }, latencyMs) {
-      const now = options.nowMs();
-      exits.find(exit)?.observe(latencyMs, now);
-      gateways.find(origin.replace(/\/+$/, ''))?.observe(latencyMs, now);
+      const gateway = gateways.find(origin.replace(/\/+$/, ''));
+      if (gateway === null) return;
+      gateway.observe(latencyMs, options.nowMs());
+      exits.find(exit)?.observe(latencyMs, options.nowMs());
     },
     views: () => {
       const now = options.nowMs();

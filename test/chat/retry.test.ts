@@ -1,6 +1,6 @@
 import t from 'tap';
 import { createComplete } from '../../src/chat/complete.ts';
-import type { ChatPorts, Trace, TurnSink } from '../../src/chat/ports.ts';
+import type { ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/ports.ts';
 import { createRetryBudget, retryDelayMs } from '../../src/chat/retry.ts';
 import type { RetryBudget, RetryState } from '../../src/chat/retry.ts';
 import type { Turn } from '../../src/conversation/turn.ts';
@@ -187,3 +187,106 @@ t.test('a deadline that is near ends the attempts with the honest error', async 
   t.match(await run(), { code: 'upstream_error', retryAfterS: 1.5 });
   t.strictSame(given.tried, [0]);
 });
+
+/** What upstream does with a question; the sink of its turn is committed by text. */
+type Act = (reader: StreamReader) => void;
+
+const text = (done: boolean): Buffer =>
+  Buffer.from(
+    `data: ${JSON.stringify({
+      message: {
+        id: 'a',
+        author: { role: 'assistant' },
+        content: { content_type: 'text', parts: [done ? 'Hello' : 'Hel'] },
+        status: done ? 'finished_successfully' : 'in_progress',
+        end_turn: done ? true : null,
+        recipient: 'all',
+      },
+      conversation_id: 'c',
+    })}\n\n${done ? 'data: [DONE]\n\n' : ''}`,
+  );
+const ACTS: Readonly<Record<string, Act>> = {
+  'is unreachable': (reader) => reader.onFailure(new ChatError('upstream_unreachable', 'no')),
+  'is unwell': (reader) => reader.onFailure(new ChatError('upstream_error', 'no')),
+  'says nothing': (reader) => {
+    reader.onOpen();
+    reader.onEnd();
+  },
+  'is cut after the first text': (reader) => {
+    reader.onOpen();
+    reader.onBytes(text(false));
+    reader.onFailure(new ChatError('upstream_protocol_error', 'cut', { place: 'either' }));
+  },
+  answers: (reader) => {
+    reader.onOpen();
+    reader.onBytes(text(true));
+    reader.onEnd();
+  },
+};
+
+t.test(
+  'whatever upstream does to many turns at once: one answer each, and no retry after the first byte',
+  async (t) => {
+    const budget = createRetryBudget();
+    const shown = { late: 0, twice: 0, most: 0, answered: 0, open: 0 };
+    const acts = Object.values(ACTS);
+    const runTurn = async (number: number): Promise<void> => {
+      let received = '';
+      let attempts = 0;
+      const own: TurnSink = {
+        get committed() {
+          return received !== '';
+        },
+        satisfied: false,
+        accepted() {},
+        write(event) {
+          if (event.type === 'text-delta') received += event.text;
+          return true;
+        },
+        onDrain() {},
+      };
+      const ports: ChatPorts = {
+        async lease() {
+          if (received !== '') shown.late += 1;
+          shown.open += 1;
+          shown.most = Math.max(shown.most, budget.retrying);
+          attempts += 1;
+          const identity = { token: null, accountId: null };
+          return {
+            session: { origin: 'http://x', identity, account: null, deviceId: 'd', exit: 'e' },
+            hasOtherAccount: false,
+            lastMessageId: null,
+            keep() {},
+            release: () => void (shown.open -= 1),
+          };
+        },
+        clear: () => Promise.resolve({ requirementsToken: null, proofToken: null, arkoseToken: null }),
+        attach: () => Promise.reject(new Error('nothing to attach')),
+        converse(_session, _ask, _clearance, reader) {
+          const act = acts[(number * 7 + attempts * 3) % acts.length] as Act;
+          setTimeout(() => act(reader), number % 5);
+          return { askedIds: [], pause() {}, resume() {}, abort() {} };
+        },
+        drawing: () => Promise.resolve(null),
+        link: () => Promise.resolve(null),
+      };
+      const deadlines = { firstTokenMs: 5_000, idleMs: 5_000, totalMs: 20_000 };
+      const complete = createComplete(ports, { retryTimes: 3, deadlines, random: () => 0, budget });
+      const error: unknown = await complete(
+        turn,
+        { kind: 'visitor' },
+        own,
+        new AbortController().signal,
+        newTrace(),
+      ).catch((reason: unknown) => reason);
+      if (error === undefined) shown.answered += 1;
+      if (!['', 'Hel', 'Hello'].includes(received)) shown.twice += 1;
+      if ((error === undefined) !== (received === 'Hello')) shown.twice += 1;
+    };
+    await Promise.all(Array.from({ length: 300 }, (_, number) => runTurn(number)));
+    t.match(shown, { late: 0, twice: 0, open: 0 });
+    t.ok(shown.most <= 60, `${shown.most} retries at once of 300 turns`);
+    t.ok(shown.answered >= 60 && shown.answered < 300, `${shown.answered} of 300 were answered`);
+    t.match(budget, { active: 0, retrying: 0 });
+  },
+);

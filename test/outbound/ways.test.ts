@@ -1,8 +1,14 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import t from 'tap';
 import { ChatError } from '../../src/errors.ts';
 import type { ErrorCode, ErrorDetails } from '../../src/errors.ts';
+import { createExchange } from '../../src/outbound/exchange.ts';
+import { createExits, DIRECT } from '../../src/outbound/exits.ts';
 import type { NodeEvent } from '../../src/outbound/health.ts';
 import type { SetPolicy } from '../../src/outbound/node-set.ts';
+import { timedSend } from '../../src/outbound/timed-send.ts';
 import type { Way, WayAsk, WayLease } from '../../src/outbound/way.ts';
 import { createWays } from '../../src/outbound/ways.ts';
 
@@ -432,4 +438,44 @@ t.test('no text of it carries a password', (t) => {
   t.ok(events.length > 0);
   t.notMatch(JSON.stringify([events, ways.views(), ways.unusable()]), 'canary');
   t.end();
+});
+
+t.test('heads of successful answers are timed, of refusals and uploads not', async (t) => {
+  const server = createServer((request, response) => {
+    request.resume().once('end', () => {
+      response.statusCode = request.url === '/unwell' ? 503 : 200;
+      setTimeout(() => response.end('x'), 30);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const exits = createExits({ proxies: [], connectTimeoutMs: 5_000 });
+  t.teardown(async () => {
+    await exits.destroy();
+    server.close();
+  });
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const seen: [string, string, number][] = [];
+  const send = timedSend(
+    (...call) => exits.send(...call),
+    (way, ms) => void seen.push([way.exit, way.origin, ms]),
+    () => performance.now(),
+  );
+  const exchange = createExchange({ send });
+  const call = { exit: DIRECT, origin, headers: {}, body: null, timeoutMs: 5_000, step: 'a test' } as const;
+  const never = new AbortController().signal;
+  t.match(await exchange({ ...call, method: 'GET', path: '/unwell' }, never), { status: 503, text: 'x' });
+  const upload = (async function* () {
+    yield Buffer.from('abc');
+  })();
+  await exchange(
+    { ...call, method: 'PUT', path: '/file', headers: { 'content-length': '3' }, body: upload },
+    never,
+  );
+  t.strictSame(seen, []);
+  t.match(await exchange({ ...call, method: 'GET', path: '/' }, never), { status: 200, text: 'x' });
+  t.strictSame(
+    seen.map(([exit, to, ms]) => [exit, to, ms > 20]),
+    [[DIRECT, origin, true]],
+  );
 });
