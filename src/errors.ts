@@ -119,6 +119,9 @@ export type LimitKind = 'concurrency' | 'model' | 'account';
 /** The token is out of date, the account is gone, or the token is none. */
 export type AccountTrouble = 'expired' | 'deactivated' | 'invalid';
 
+/** Where it went wrong: at the way out of here, at the gateway, at one of the two, or at neither. */
+export type Place = 'exit' | 'gateway' | 'either' | 'neither';
+
 export interface ErrorDetails {
   /** The request field at fault, OpenAI's `error.param`. */
   readonly param?: string;
@@ -130,6 +133,10 @@ export interface ErrorDetails {
   readonly limit?: LimitKind;
   /** Of `account_unauthorized`: what upstream thinks of the account. */
   readonly account?: AccountTrouble;
+  /** Where the code alone does not tell. */
+  readonly place?: Place;
+  /** Nothing of the request had left: upstream cannot have begun with it. */
+  readonly unsent?: boolean;
   /** What went wrong underneath; logged by name, never shown. */
   readonly cause?: unknown;
 }
@@ -146,6 +153,8 @@ export class ChatError extends Error {
   readonly retryable: boolean;
   readonly limit: LimitKind | null;
   readonly account: AccountTrouble | null;
+  readonly place: Place | null;
+  readonly unsent: boolean;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -155,6 +164,8 @@ export class ChatError extends Error {
     this.limit = details.limit ?? null;
     this.account = details.account ?? null;
     this.retryable = details.retryable ?? ERRORS[code].retryable;
+    this.place = details.place ?? null;
+    this.unsent = details.unsent ?? false;
   }
 
   get status(): number {
