@@ -1,14 +1,14 @@
 import { ChatError } from '../errors.ts';
 import type { Caller } from '../conversation/turn.ts';
 import { authenticate } from './auth.ts';
+import type { Keys } from './auth.ts';
 import { parseJson } from './json-body.ts';
 import { readBody } from './read-body.ts';
 import type { Reply } from './reply.ts';
 import type { RequestSnapshot } from './request.ts';
 
 export interface AdmissionOptions {
-  /** The operator's keys; empty: the door is open. */
-  readonly keys: readonly string[];
+  readonly keys: Keys;
   readonly maxBodyBytes: number;
   /** Requests at once; beyond them 503. */
   readonly maxInflight: number;

@@ -33,7 +33,7 @@ async function edge(t: Test, historyDisabled: boolean): Promise<(body: object) =
     complete,
     loadTokenizer,
     models: () => Promise.resolve(null),
-    admit: createAdmission({ keys: [], maxBodyBytes: 1000, maxInflight: 10 }),
+    admit: createAdmission({ keys: { find: () => null, isOpen: true }, maxBodyBytes: 1000, maxInflight: 10 }),
     address: { publicUrl: null, prefix: '' },
     historyDisabled,
     uploadByUrl: false,
