@@ -59,6 +59,8 @@ interface Entry {
   /** The account; null: a caller's own. */
   readonly id: string | null;
   held: HeldToken | null;
+  /** The access token that came with the account last: looked at once, as what replaced it may end earlier. */
+  given: string | null;
   /** Told to all who want a new token meanwhile. */
   pending: Promise<Renewal> | null;
   /** No exchange ahead of need before then: the last one failed. */
@@ -72,8 +74,6 @@ const MAX_REFUSED = 10_000;
 /** When a token is refused so soon after its exchange, the next would fare no better. */
 const REFUSED_PAUSE_MS = 10_000;
 const REST_MS = 30_000;
-/** An exchange is nobody's alone: it goes on when all who asked have left. */
-const NEVER = new AbortController().signal;
 
 export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   const { refresh, nowMs, random, onRefreshed, onFailed, maxCallers = MAX_CALLERS } = options;
@@ -86,22 +86,28 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   function accountEntry({ id, access }: TokenOwner): Entry {
     const entry = accounts.get(id) ?? createEntry(id);
     accounts.set(id, entry);
-    if (access !== null && isNewer(access, entry.held))
-      entry.held = holdToken(access, nowMs(), random(), -Infinity);
+    if (access === null || access.token === entry.given) return entry;
+    entry.given = access.token;
+    if (isNewer(access, entry.held)) entry.held = holdToken(access, nowMs(), random(), -Infinity);
     return entry;
   }
 
   function callerEntry(refreshToken: string): Entry {
+    forgetCallers(nowMs() - CALLER_IDLE_MS, maxCallers);
     const key = createHash('sha256').update(refreshToken).digest('base64url');
     const entry = callers.get(key) ?? createEntry(null);
     entry.usedMs = nowMs();
     callers.delete(key);
     callers.set(key, entry);
-    for (const [oldest, { usedMs }] of callers) {
-      if (callers.size <= maxCallers && nowMs() - usedMs < CALLER_IDLE_MS) break;
-      callers.delete(oldest);
-    }
+    forgetCallers(-Infinity, maxCallers);
     return entry;
+  }
+
+  function forgetCallers(idleSinceMs: number, maxKept: number): void {
+    for (const [key, { usedMs }] of callers) {
+      if (callers.size <= maxKept && usedMs > idleSinceMs) return;
+      callers.delete(key);
+    }
   }
 
   async function current(entry: Entry, refreshToken: string, signal: AbortSignal): Promise<string> {
@@ -135,7 +141,9 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
 
   async function exchange(entry: Entry, refreshToken: string): Promise<Renewal> {
     try {
-      const { refreshToken: next, token, expiresMs } = await refresh(refreshToken, NEVER);
+      // Nobody's alone: it goes on when all who asked have left.
+      const { signal } = new AbortController();
+      const { refreshToken: next, token, expiresMs } = await refresh(refreshToken, signal);
       const access = { token, expiresMs };
       entry.held = holdToken(access, nowMs(), random(), nowMs());
       const renewal = { access, refreshToken: next, plan: readJwt(token)?.plan ?? null };
@@ -177,7 +185,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
 }
 
 function createEntry(id: string | null): Entry {
-  return { id, held: null, pending: null, restMs: -Infinity, usedMs: 0 };
+  return { id, held: null, given: null, pending: null, restMs: -Infinity, usedMs: 0 };
 }
 
 function hasEnded(accessToken: string, nowMs: number): boolean {
