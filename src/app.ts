@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { Affinity } from './accounts/affinity.ts';
 import { createDirectAccounts } from './accounts/direct.ts';
 import type { DirectAccounts } from './accounts/direct.ts';
+import { createKeys } from './accounts/keys.ts';
 import { createComplete } from './chat/complete.ts';
 import type { ChatPorts, OwnModels } from './chat/ports.ts';
 import type { Config } from './config.ts';
@@ -106,8 +107,9 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     timeoutMs: config.queueTimeoutMs,
   });
   const pressure = createPressure();
+  const keys = createKeys({ environment: config.authorization, file: [], records: [] });
   const admit = createAdmission({
-    keys: config.authorization,
+    keys,
     maxBodyBytes: config.maxBodyBytes,
     room,
     pressure: pressure.reason,
@@ -131,7 +133,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       }),
       imagesRoute({ admit, complete, files, address }),
       filesRoute({ files, slowClientTimeoutMs }),
-      ...modelsRoutes({ keys: config.authorization, models }),
+      ...modelsRoutes({ keys, models }),
     ],
     unreadyReasons: () => [],
     onRequestEnd: (record) => log.logRequest(record),

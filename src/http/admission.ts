@@ -1,5 +1,6 @@
 import type { Caller } from '../conversation/turn.ts';
 import { authenticate } from './auth.ts';
+import type { Keys } from './auth.ts';
 import { parseJson } from './json-body.ts';
 import { readBody } from './read-body.ts';
 import type { Reply } from './reply.ts';
@@ -8,8 +9,7 @@ import { overloaded } from './waiting-room.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
 export interface AdmissionOptions {
-  /** The operator's keys; empty: the door is open. */
-  readonly keys: readonly string[];
+  readonly keys: Keys;
   readonly maxBodyBytes: number;
   readonly room: WaitingRoom;
   /** Why no new work should begin, or null: asked before anything of a request is kept. */

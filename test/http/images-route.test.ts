@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import t from 'tap';
 import type { Test } from 'tap';
+import { createKeys } from '../../src/accounts/keys.ts';
 import type { CompleteTurn, TurnSink } from '../../src/chat/ports.ts';
 import type { TurnEvent } from '../../src/conversation/events.ts';
 import type { Caller, Turn } from '../../src/conversation/turn.ts';
@@ -37,7 +38,7 @@ async function world(t: Test, given: Given = {}) {
   const prefix = given.prefix ?? '';
   const route = imagesRoute({
     admit: createAdmission({
-      keys: [KEY],
+      keys: createKeys({ environment: [KEY], file: [], records: [] }),
       maxBodyBytes: 100_000,
       room: createWaitingRoom({ places: given.maxInflight ?? 10, maxWaiting: 0, timeoutMs: 1_000 }),
       pressure: () => null,
@@ -101,7 +102,7 @@ t.test('n images are n turns that are asked to draw, side by side', async (t) =>
   t.match(turn.messages, [
     { role: 'user', parts: [{ type: 'text', text: /1024 by 1536 pixels[^]*\n\na cat$/ }] },
   ]);
-  t.match(caller, { kind: 'key' });
+  t.match(caller, { kind: 'key', accountId: null });
   t.match(records, [
     { route: '/v1/images/generations', status: 200, notes: { model: 'gpt-4o', trace: Object } },
   ]);

@@ -15,7 +15,7 @@ export interface RefusedCall {
   readonly retryAfter: string;
   /** The caller has no token. */
   readonly anonymous: boolean;
-  readonly at: 'requirements' | 'conversation' | 'files';
+  readonly at: 'requirements' | 'conversation' | 'files' | 'account';
   /** The slug that was asked for, or the custom GPT (`g-...`); null where the call names none. */
   readonly model: string | null;
 }
