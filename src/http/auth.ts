@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ChatError } from '../errors.ts';
 import type { Caller } from '../conversation/turn.ts';
+import { keyIdOf } from '../key-id.ts';
 
 const UPSTREAM_TOKEN = /^(?:eyJhbGciOi|fk-)/;
 const REFRESH_TOKEN = /^[A-Za-z0-9_-]{45}$/;
@@ -44,11 +45,6 @@ function isListed(credential: string, keys: readonly string[]): boolean {
   let listed = false;
   for (const key of keys) listed = timingSafeEqual(digest, sha256(key)) || listed;
   return listed;
-}
-
-/** Short enough for a log line, long enough for no two keys to share it. */
-function keyIdOf(key: string): string {
-  return createHash('sha256').update(key).digest('hex').slice(0, 12);
 }
 
 function sha256(text: string): Buffer {
