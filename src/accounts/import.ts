@@ -200,11 +200,11 @@ function planOf({ credential, access }: OfferedAccount): string | null {
   return readJwt(access?.token ?? credential.token)?.plan ?? null;
 }
 
-/** Another token of the same account that lasts longer, as far as tokens tell. */
+/** Another token of the same account that does not end earlier, as far as tokens tell. */
 function isFresher(offered: OfferedAccount, known: Credential): boolean {
   const { credential } = offered;
   if (credential.token === known.token) return false;
-  return lasts(readJwt(credential.token)?.expiresMs) > lasts(readJwt(known.token)?.expiresMs);
+  return lasts(readJwt(credential.token)?.expiresMs) >= lasts(readJwt(known.token)?.expiresMs);
 }
 
 function hasFresherAccess(offered: OfferedAccount, known: AccountRecord): boolean {

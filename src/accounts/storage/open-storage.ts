@@ -248,8 +248,8 @@ function notOpened(dir: DataDir, thrown: unknown): StoreError {
   );
 }
 
-/** Failures that say nothing about the file's content. */
-const OUTSIDE = /^SQLITE_(BUSY|LOCKED|IOERR|CANTOPEN|FULL|NOMEM|READONLY|PERM|AUTH)|^E[A-Z]+$/;
+/** Failures that say nothing about the file's content. (A damaged head can make SQLite take it for read-only.) */
+const OUTSIDE = /^SQLITE_(BUSY|LOCKED|IOERR|CANTOPEN|FULL|NOMEM)|^E[A-Z]+$/;
 
 const NEWER =
   'DATA_DIR was written by a newer version of this program. Start that version, or set DATA_DIR to another directory.';
