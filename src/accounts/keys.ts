@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { keyDigest, keyIdOf } from './key-id.ts';
 import type { KeyLimits, KeyRecord } from './records.ts';
 
 export interface KeysOptions {
@@ -50,8 +50,6 @@ interface Held {
 }
 
 const NO_LIMITS: KeyLimits = { requestsPerMinute: null, concurrentStreams: null };
-/** Short enough for a log line, long enough for no two keys to share it. */
-const ID_DIGITS = 12;
 
 export function createKeys({ environment, file, records }: KeysOptions): KeyRing {
   /** By id, which is the digest's beginning: the time of a look-up tells of digests only, and they tell nothing of keys. */
@@ -68,9 +66,8 @@ export function createKeys({ environment, file, records }: KeysOptions): KeyRing
 
   return {
     find(credential) {
-      const digest = sha256(credential);
-      const record = held.get(digest.slice(0, ID_DIGITS))?.record;
-      return record?.sha256 === digest ? record.id : null;
+      const record = held.get(keyIdOf(credential))?.record;
+      return record?.sha256 === keyDigest(credential) ? record.id : null;
     },
     get isOpen() {
       return held.size === 0;
@@ -91,14 +88,5 @@ export function createKeys({ environment, file, records }: KeysOptions): KeyRing
 
 /** A key as it may be kept; the key itself is not in it. */
 export function toRecord(key: string, name: string, limits: KeyLimits, addedMs: number): KeyRecord {
-  return { id: keyIdOf(key), sha256: sha256(key), name, addedMs, limits };
-}
-
-/** Tells keys apart in logs and on pages. */
-export function keyIdOf(key: string): string {
-  return sha256(key).slice(0, ID_DIGITS);
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return { id: keyIdOf(key), sha256: keyDigest(key), name, addedMs, limits };
 }

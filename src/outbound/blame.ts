@@ -35,6 +35,7 @@ const BLAMES: Readonly<Record<ErrorCode, Row>> = {
   method_not_allowed: REQUEST,
   context_length_exceeded: REQUEST,
   no_image_generated: REQUEST,
+  key_limit_exceeded: REQUEST,
   account_unauthorized: nobody('account'),
   rate_limit_exceeded: nobody('account'),
   arkose_required: nobody('operator'),

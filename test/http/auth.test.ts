@@ -1,5 +1,6 @@
 import t from 'tap';
-import { createKeys, keyIdOf, toRecord } from '../../src/accounts/keys.ts';
+import { keyIdOf } from '../../src/accounts/key-id.ts';
+import { createKeys, toRecord } from '../../src/accounts/keys.ts';
 import { ChatError } from '../../src/errors.ts';
 import { authenticate } from '../../src/http/auth.ts';
 import type { Keys } from '../../src/http/auth.ts';

@@ -34,6 +34,7 @@ const PLAIN: Record<ErrorCode, string> = {
   arkose_failed: 'operator',
   context_length_exceeded: 'request',
   no_image_generated: 'request',
+  key_limit_exceeded: 'request',
   rate_limit_exceeded: 'account',
   proxy_overloaded: 'overload',
   shutting_down: 'overload',
