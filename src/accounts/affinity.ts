@@ -1,10 +1,9 @@
-/** How a conversation has been reached: what the next call must repeat to be on the same ground. */
-export interface Way {
-  readonly origin: string;
-  readonly exit: string;
-}
+import type { Way } from '../outbound/way.ts';
 
+/** How a conversation has been reached: what the next call must repeat to be on the same ground. */
 export interface KnownConversation {
+  /** The account of the pool on which it lives; null: its caller's own, or a visitor's. */
+  readonly account: string | null;
   /** Null: the way it had failed, any other will do. */
   readonly way: Way | null;
   /** The backend may know a visitor by nothing else. */
@@ -71,9 +70,9 @@ export class Affinity {
     this.#use(key, { ...entry, way: null });
   }
 
-  #use(key: string, { way, deviceId, lastMessageId }: KnownConversation): void {
+  #use(key: string, { account, way, deviceId, lastMessageId }: KnownConversation): void {
     this.#entries.delete(key);
-    this.#entries.set(key, { way, deviceId, lastMessageId, usedMs: this.#options.nowMs() });
+    this.#entries.set(key, { account, way, deviceId, lastMessageId, usedMs: this.#options.nowMs() });
   }
 
   #forgetIdle(): void {

@@ -14,8 +14,11 @@ export interface WayAsk {
   readonly avoid: readonly Way[];
 }
 
-/** A way in use. `release` is idempotent and must be called however the attempt ends; null: it went well. */
+/**
+ * A way in use. `release` is idempotent and must be called however the attempt ends; null: it went well;
+ * `unused`: nothing is known of it.
+ */
 export interface WayLease {
   readonly way: Way;
-  release(failure: ChatError | null): void;
+  readonly release: (outcome: ChatError | 'unused' | null) => void;
 }

@@ -45,6 +45,7 @@ export interface Ways {
 
 const NOTHING: Outcome = { type: 'nothing' };
 const SUCCESS: Outcome = { type: 'success' };
+const UNUSED: Judgement = { exit: NOTHING, gateway: NOTHING };
 
 export function createWays(options: WaysOptions): Ways {
   const policy = { ...SET_POLICY, ...options.policy };
@@ -96,7 +97,7 @@ export function createWays(options: WaysOptions): Ways {
           isReleased = true;
           const now = options.nowMs();
           const wereGood = { exit: exit.isGood(now), gateway: gateway.isGood(now) };
-          const outcome = judge(failure, exit, gateway, wereGood);
+          const outcome = failure === 'unused' ? UNUSED : judge(failure, exit, gateway, wereGood);
           exit.end(exitVisit, outcome.exit, now);
           gateway.end(gatewayVisit, outcome.gateway, now);
           if (wereGood.exit && !exit.isGood(now)) absolve(gateways, exit.label);
