@@ -290,12 +290,10 @@ class AccountPool {
     if (slot.group !== before) {
       this.#earliest.clear();
       this.#waiting.separate(closing);
-    }
-    this.#handOver(slot);
-    if (slot.group !== before) {
       const serves = (model: string | null): boolean => this.#roster.serves(model);
       this.#waiting.dismissHopeless(account.id, serves, (ask) => this.#hopeless(ask));
     }
+    this.#handOver(slot);
     this.#askAlarms();
   }
 
