@@ -14,6 +14,7 @@ const SCRIPTS = [
   'app',
   'browser',
   'element',
+  'key-row',
   'keys',
   'live',
   'log-in',
@@ -21,6 +22,7 @@ const SCRIPTS = [
   'nodes',
   'overview',
   'state',
+  'success-rate',
   'texts',
   'times',
 ] as const;

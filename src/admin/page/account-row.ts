@@ -1,8 +1,9 @@
 import type { AccountView, CheckVerdict } from '../desk.ts';
 import { browser } from './browser.ts';
 import type { PageElement } from './browser.ts';
-import { button, el, setAttribute, setText } from './element.ts';
+import { button, el, setAttribute, setText, tableCell } from './element.ts';
 import type { PageContext } from './section.ts';
+import { successRate } from './success-rate.ts';
 import type { Texts } from './texts.ts';
 import { relative, until } from './times.ts';
 
@@ -18,9 +19,9 @@ export class AccountRow {
   readonly #reason = el('span', { class: 'note reason' });
   readonly #details = el('span', { class: 'note' });
   readonly #limits = el('div', { class: 'limits' });
-  readonly #rate = el('span', {});
-  readonly #counts = el('span', { class: 'note' });
-  readonly #load = el('span', {});
+  readonly #rate = el('span', { class: 'number' });
+  readonly #counts = el('span', { class: 'note number' });
+  readonly #load = el('span', { class: 'number' });
   readonly #gauge = el('span', { class: 'gauge', 'aria-hidden': 'true' }, el('span'));
   readonly #failure = el('span', { class: 'code' });
   readonly #failedAt = el('span', { class: 'note' });
@@ -39,12 +40,12 @@ export class AccountRow {
     this.root = el(
       'tr',
       { role: 'row' },
-      cell(texts.state, this.#pill, this.#until, this.#reason),
-      cell(texts.account, id, this.#details),
-      cell(texts.limits, this.#limits),
-      cell(texts.success, this.#rate, this.#counts),
-      cell(texts.load, this.#load, this.#gauge),
-      cell(texts.lastFailure, this.#failure, this.#failedAt),
+      tableCell(texts.state, this.#pill, this.#until, this.#reason),
+      tableCell(texts.account, id, this.#details),
+      tableCell(texts.limits, this.#limits),
+      tableCell(texts.success, this.#rate, this.#counts),
+      tableCell(texts.load, this.#load, this.#gauge),
+      tableCell(texts.lastFailure, this.#failure, this.#failedAt),
       el('td', { role: 'cell', class: 'actions' }, this.#actions()),
     );
   }
@@ -60,7 +61,7 @@ export class AccountRow {
     setText(this.#details, detailsOf(view, nowMs, texts));
     this.#showLimits(nowMs);
     const attempts = view.succeeded + view.failed;
-    setText(this.#rate, attempts === 0 ? '–' : percent(view.succeeded / attempts));
+    setText(this.#rate, successRate(view));
     setText(this.#counts, attempts === 0 ? '' : `${view.succeeded} / ${attempts}`);
     setText(this.#load, `${view.inFlight} / ${view.concurrency}`);
     this.#gauge.style.setProperty(
@@ -68,7 +69,7 @@ export class AccountRow {
       String(Math.min(1, view.inFlight / Math.max(1, view.concurrency))),
     );
     setText(this.#failure, view.lastFailure?.code ?? texts.never);
-    setAttribute(this.#failure, 'class', view.lastFailure ? 'code' : 'note');
+    setAttribute(this.#failure, 'class', view.lastFailure ? 'code' : 'note nothing');
     setText(this.#failedAt, view.lastFailure ? relative(view.lastFailure.atMs, nowMs, texts) : '');
     this.#name(this.#toggle, view.state === 'disabled' ? texts.enable : texts.disable);
     this.#refresh.hidden = view.kind !== 'refresh';
@@ -96,7 +97,7 @@ export class AccountRow {
         ),
       ),
       ...(limits.length > SHOWN_LIMITS ? [`+${limits.length - SHOWN_LIMITS}`] : []),
-      ...(limits.length === 0 ? [el('span', { class: 'note' }, texts.noLimits)] : []),
+      ...(limits.length === 0 ? [el('span', { class: 'note nothing' }, texts.noLimits)] : []),
     );
   }
 
@@ -165,17 +166,8 @@ export class AccountRow {
   }
 }
 
-function cell(label: string, ...children: readonly PageElement[]): PageElement {
-  return el('td', { role: 'cell', 'data-label': label }, el('div', { class: 'cell' }, ...children));
-}
-
 function detailsOf(view: AccountView, nowMs: number, texts: Texts): string {
   const { plan, kind, workspace, tokenExpiresMs } = view;
   const expires = tokenExpiresMs === null ? null : texts.expires(relative(tokenExpiresMs, nowMs, texts));
   return [plan, texts.kinds[kind], workspace, expires].filter((part) => part !== null).join(' · ');
-}
-
-function percent(share: number): string {
-  const value = share * 100;
-  return `${value === 100 || value < 10 ? Math.round(value) : value.toFixed(1)} %`;
 }

@@ -3,7 +3,7 @@ import { AccountRow } from './account-row.ts';
 import { addAccounts } from './add-accounts.ts';
 import { browser } from './browser.ts';
 import type { PageElement } from './browser.ts';
-import { button, el, field, setAttribute, setChildren, setText } from './element.ts';
+import { button, el, field, setAttribute, setChildren, setText, tableHead } from './element.ts';
 import type { PageContext, Section } from './section.ts';
 import { STATES } from './state.ts';
 import type { Texts } from './texts.ts';
@@ -144,9 +144,8 @@ export class AccountsSection implements Section {
 
 function head(texts: Texts): PageElement {
   const { state, account, limits, success, load, lastFailure, actions } = texts;
-  const names = [state, account, limits, success, load, lastFailure, actions];
-  const cells = names.map((name) => el('th', { role: 'columnheader', scope: 'col' }, name));
-  return el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...cells));
+  const names = [state, account, limits, success, load, lastFailure];
+  return tableHead(names, actions);
 }
 
 function stateFilter(texts: Texts): PageElement {

@@ -97,7 +97,7 @@ function verdict({ line, outcome, id, message }: LineVerdict, texts: Texts): Pag
   return el(
     'li',
     {},
-    el('span', { class: 'note number' }, `${texts.line} ${line}`),
+    el('span', { class: 'note line-number' }, `${texts.line} ${line}`),
     el('span', { class: `pill ${outcome}` }, texts.outcomes[outcome]),
     el('span', { class: 'id' }, id ?? ''),
     el('span', { class: 'note' }, message),

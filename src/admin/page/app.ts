@@ -68,7 +68,13 @@ class App {
     const { texts } = this.#context;
     const language = button(texts.otherLanguage, 'quiet', () => this.#switchLanguage());
     language.setAttribute('lang', this.#language === 'en' ? 'zh-CN' : 'en');
-    const brand = el('h1', {}, el('span', { class: 'brand' }, 'chat2api'), ' ', texts.title);
+    const brand = el(
+      'h1',
+      {},
+      el('span', { class: 'brand' }, 'chat2api'),
+      ' ',
+      el('span', { class: 'page-name' }, texts.title),
+    );
     const tools = [language];
     if (this.#isLoggedIn) {
       tools.unshift(this.#connection);

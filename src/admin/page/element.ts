@@ -26,6 +26,20 @@ export function field(label: string, input: PageElement, className = 'field'): P
   return el('label', { class: className }, el('span', { class: 'field-name' }, label), input);
 }
 
+/** `last`: the name of a column of buttons, which stand at the edge. */
+export function tableHead(names: readonly string[], last: string | null = null): PageElement {
+  const head = (name: string, className: string): PageElement =>
+    el('th', { role: 'columnheader', scope: 'col', class: className }, name);
+  const cells = names.map((name) => head(name, ''));
+  if (last !== null) cells.push(head(last, 'last'));
+  return el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...cells));
+}
+
+/** A cell that, on a phone, shows its column's name itself. */
+export function tableCell(label: string, ...children: readonly (PageElement | string)[]): PageElement {
+  return el('td', { role: 'cell', 'data-label': label }, el('div', { class: 'cell' }, ...children));
+}
+
 /** Touches the page only when something changes: a rewritten text loses the reader's selection. */
 export function setText(element: PageElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;

@@ -1,16 +1,19 @@
 import type { KeyView } from '../desk.ts';
 import { browser } from './browser.ts';
 import type { PageElement } from './browser.ts';
-import { button, el, field } from './element.ts';
+import { button, el, field, setChildren, setText, tableHead } from './element.ts';
+import { keyColumns, KeyRow } from './key-row.ts';
 import type { PageContext, Section } from './section.ts';
 import type { Texts } from './texts.ts';
 
 /** The keys of clients: made here with their limits, shown once, taken away. */
 export function keysSection(context: PageContext): Section {
   const { texts, state } = context;
-  const list = el('div');
+  const body = el('tbody', { role: 'rowgroup' });
+  const table = el('table', { role: 'table' }, tableHead(keyColumns(texts), texts.actions), body);
+  const empty = el('p', { class: 'empty' });
   const fresh = el('div', { 'aria-live': 'polite' });
-  let shown: unknown = null;
+  let rows = new Map<string, KeyRow>();
   return {
     root: el(
       'section',
@@ -19,15 +22,35 @@ export function keysSection(context: PageContext): Section {
       el('p', { class: 'note' }, texts.keysHint),
       makeForm(context, fresh),
       fresh,
-      list,
+      table,
+      empty,
     ),
     update: () => {
-      const keys = state.rest?.keys ?? null;
-      if (keys === shown || JSON.stringify(keys) === JSON.stringify(shown)) return;
-      shown = keys;
-      list.replaceChildren(table(context, keys ?? []));
+      const keys = state.rest?.keys ?? [];
+      rows = showRows(context, body, rows, keys);
+      table.hidden = keys.length === 0;
+      empty.hidden = keys.length > 0;
+      setText(empty, state.rest === null ? texts.loading : texts.noKeys);
     },
   };
+}
+
+function showRows(
+  context: PageContext,
+  body: PageElement,
+  before: ReadonlyMap<string, KeyRow>,
+  keys: readonly KeyView[],
+): Map<string, KeyRow> {
+  const rows = new Map<string, KeyRow>();
+  for (const key of keys) {
+    const row = before.get(key.id) ?? new KeyRow(context, key);
+    row.update(key);
+    rows.set(key.id, row);
+  }
+  const rootsOf = (each: ReadonlyMap<string, KeyRow>): PageElement[] =>
+    [...each.values()].map(({ root }) => root);
+  setChildren(body, rootsOf(before), rootsOf(rows));
+  return rows;
 }
 
 function makeForm(context: PageContext, fresh: PageElement): PageElement {
@@ -105,74 +128,4 @@ function freshKey(key: string, say: (text: string) => void, texts: Texts): PageE
   ];
   root.append(el('div', { class: 'buttons' }, ...buttons));
   return root;
-}
-
-function table(context: PageContext, keys: readonly KeyView[]): PageElement {
-  const { texts } = context;
-  if (keys.length === 0) return el('p', { class: 'empty' }, texts.noKeys);
-  const names = [
-    texts.keyName,
-    texts.source,
-    texts.perMinute,
-    texts.streams,
-    texts.inFlight,
-    texts.waiting,
-    texts.requests,
-    texts.refused,
-    texts.actions,
-  ];
-  const heads = names.map((name) => el('th', { role: 'columnheader', scope: 'col' }, name));
-  return el(
-    'table',
-    { role: 'table' },
-    el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...heads)),
-    el('tbody', { role: 'rowgroup' }, ...keys.map((key) => row(context, key, names))),
-  );
-}
-
-function row(context: PageContext, key: KeyView, names: readonly string[]): PageElement {
-  const { texts } = context;
-  const values = [
-    texts.sources[key.source],
-    key.requestsPerMinute ?? texts.unlimited,
-    key.concurrentStreams ?? texts.unlimited,
-    key.inFlight,
-    key.waiting,
-    key.requests,
-    key.refused,
-  ];
-  const name = el(
-    'div',
-    { class: 'cell' },
-    el('span', {}, key.name),
-    el('span', { class: 'note id' }, key.id),
-  );
-  return el(
-    'tr',
-    { role: 'row' },
-    el('td', { role: 'cell', 'data-label': names[0] ?? '' }, name),
-    ...values.map((value, i) =>
-      el(
-        'td',
-        { role: 'cell', 'data-label': names[i + 1] ?? '' },
-        el('div', { class: 'cell' }, String(value)),
-      ),
-    ),
-    el('td', { role: 'cell', class: 'actions' }, el('div', { class: 'buttons' }, ...removal(context, key))),
-  );
-}
-
-/** A key of the environment can only be taken away there. */
-function removal({ api, messages, texts }: PageContext, key: KeyView): readonly PageElement[] {
-  if (key.source === 'environment') return [];
-  const remove = async (): Promise<void> => {
-    if (!browser.confirm(texts.confirmRemoveKey(key.name))) return;
-    await api.remove(`keys/${encodeURIComponent(key.id)}`);
-    messages.say(`${key.name}: ${texts.done}`);
-  };
-  const element = button(texts.remove, 'quiet danger', () => {
-    remove().catch((error: unknown) => messages.complain(error, texts.unreachable));
-  });
-  element.setAttribute('aria-label', `${texts.remove}: ${key.name}`);
-  return [element];
 }

@@ -5,10 +5,13 @@ import type { PageContext } from './section.ts';
 /** Asks for the key; `onDone` when the server took it. */
 export function logInForm({ api, messages, texts }: PageContext, onDone: () => void): PageElement {
   const key = el('input', { type: 'password', autocomplete: 'current-password', required: true });
+  // Password managers file a key under a name.
+  const name = el('input', { type: 'text', autocomplete: 'username', value: 'admin', hidden: true });
   const submit = el('button', { type: 'submit', class: 'primary' }, texts.logIn);
   const form = el(
     'form',
     { class: 'card log-in' },
+    name,
     field(texts.keyLabel, key),
     el('p', { class: 'note' }, texts.keyHint),
     submit,

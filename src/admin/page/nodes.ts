@@ -1,7 +1,8 @@
 import type { NodeView } from '../desk.ts';
 import type { PageElement } from './browser.ts';
-import { el } from './element.ts';
+import { el, tableCell, tableHead } from './element.ts';
 import type { PageContext, Section } from './section.ts';
+import { successRate } from './success-rate.ts';
 import type { Texts } from './texts.ts';
 import { until } from './times.ts';
 
@@ -33,13 +34,11 @@ interface Line {
 }
 
 function lineOf(node: NodeView, nowMs: number, texts: Texts): Line {
-  const attempts = node.succeeded + node.failed;
-  const rate = attempts === 0 ? '–' : `${Math.round((node.succeeded / attempts) * 100)} %`;
   const latency = node.latencyMs === null ? '–' : `${Math.round(node.latencyMs)} ms`;
   return {
     state: node.state,
     note: [node.reason ?? '', until(node.untilMs, nowMs, texts)].filter((part) => part !== '').join(' · '),
-    values: [node.name, latency, rate, String(node.inFlight), String(node.ejections)],
+    values: [node.name, latency, successRate(node), String(node.inFlight), String(node.ejections)],
   };
 }
 
@@ -55,11 +54,10 @@ function card(title: string, content: PageElement): PageElement {
 function table(lines: readonly Line[], texts: Texts, whenEmpty: string): PageElement {
   if (lines.length === 0) return el('p', { class: 'empty' }, whenEmpty);
   const names = [texts.name, texts.latency, texts.success, texts.inFlight, texts.ejections];
-  const heads = [texts.state, ...names].map((name) => el('th', { role: 'columnheader', scope: 'col' }, name));
   return el(
     'table',
     { role: 'table' },
-    el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...heads)),
+    tableHead([texts.state, ...names]),
     el('tbody', { role: 'rowgroup' }, ...lines.map((line) => row(line, names, texts))),
   );
 }
@@ -69,11 +67,9 @@ function row({ state, note, values }: Line, names: readonly string[], texts: Tex
   return el(
     'tr',
     { role: 'row' },
-    cell(texts.state, pill, el('span', { class: 'note' }, note)),
-    ...values.map((value, i) => cell(names[i] ?? '', el('span', { class: i === 0 ? 'wrap' : '' }, value))),
+    tableCell(texts.state, pill, el('span', { class: 'note' }, note)),
+    ...values.map((value, i) =>
+      tableCell(names[i] ?? '', el('span', { class: i === 0 ? 'wrap' : 'number' }, value)),
+    ),
   );
-}
-
-function cell(label: string, ...children: readonly PageElement[]): PageElement {
-  return el('td', { role: 'cell', 'data-label': label }, el('div', { class: 'cell' }, ...children));
 }

@@ -85,6 +85,10 @@ input, select, textarea {
 }
 textarea { resize: vertical; }
 textarea.code, input.code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: 13px; }
+::file-selector-button {
+  font: inherit; font-size: 14px; color: inherit; background: none; border: 1px solid var(--line); border-radius: 6px;
+  padding: 2px 10px; margin-right: 10px; cursor: pointer;
+}
 input::placeholder { color: var(--soft); opacity: 0.8; }
 .short { width: 170px; }
 .toolbar { display: flex; flex-wrap: wrap; align-items: end; gap: 12px; }
@@ -106,7 +110,7 @@ input::placeholder { color: var(--soft); opacity: 0.8; }
 .overview { display: grid; gap: 12px; }
 .shares { display: flex; gap: 2px; height: 8px; border-radius: 4px; overflow: hidden; background: var(--line); }
 .share { background: var(--tone); flex: 0 1 0; transition: flex-grow 0.4s; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); gap: 10px; }
+.tiles { display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 10px; }
 .tile {
   display: grid; justify-items: start; justify-content: start; gap: 1px; background: var(--card);
   border: 1px solid var(--line); border-radius: var(--radius); padding: 11px 14px; white-space: normal; text-align: left;
@@ -123,7 +127,8 @@ th:last-child, td:last-child { padding-right: 0; }
 .cell { display: grid; gap: 2px; justify-items: start; }
 .cell > :empty { display: none; }
 .reason { max-width: 260px; overflow-wrap: anywhere; }
-.wrap { overflow-wrap: anywhere; }
+.wrap { overflow-wrap: break-word; }
+.number { white-space: nowrap; }
 .limits { display: grid; gap: 2px; }
 .limit { white-space: nowrap; }
 .pill {
@@ -133,9 +138,12 @@ th:last-child, td:last-child { padding-right: 0; }
 }
 .gauge { display: block; width: 56px; height: 5px; border-radius: 3px; background: var(--line); overflow: hidden; margin-top: 4px; }
 .gauge > span { display: block; height: 100%; width: calc(var(--part, 0) * 100%); background: var(--busy); transition: width 0.3s; }
-.actions .buttons { gap: 5px; justify-content: flex-end; }
+.actions .buttons { gap: 5px; justify-content: flex-end; flex-wrap: nowrap; }
+.columns td { padding-right: 12px; }
+.columns .note { max-width: 150px; }
 .actions .quiet { min-height: 30px; padding: 2px 9px; font-size: 13px; }
-th:last-child { text-align: right; }
+th.last { text-align: right; }
+.columns th { padding-right: 12px; }
 
 .add, .fresh { display: grid; gap: 12px; background: var(--page); border: 1px solid var(--line); border-radius: var(--radius); padding: 16px; }
 .add input, .add textarea, .fresh input { background: var(--card); }
@@ -143,7 +151,7 @@ th:last-child { text-align: right; }
 .result { display: grid; gap: 8px; }
 .lines { list-style: none; margin: 0; padding: 0; max-height: 260px; overflow: auto; display: grid; gap: 6px; }
 .lines li { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 10px; }
-.number { min-width: 62px; }
+.line-number { min-width: 62px; }
 
 .log-in { max-width: 380px; width: 100%; margin: 10vh auto 0; }
 .log-in .primary { min-height: 40px; }
@@ -157,7 +165,8 @@ th:last-child { text-align: right; }
 .message.bad { border-left-color: var(--quarantined); }
 .close { min-height: 24px; padding: 0 8px; font-size: 16px; color: var(--soft); }
 
-@media (max-width: 1020px) {
+@media (max-width: 1180px) {
+  .tiles { grid-template-columns: repeat(4, minmax(0, 1fr)); }
   header, main { padding-left: 14px; padding-right: 14px; }
   .card { padding: 14px; }
   table, tbody, tr, td { display: block; }
@@ -167,15 +176,21 @@ th:last-child { text-align: right; }
   td::before { content: attr(data-label); color: var(--soft); font-size: 13px; padding-top: 1px; }
   td.actions { display: block; padding-top: 8px; }
   td.actions::before { content: none; }
-  .actions .buttons { justify-content: flex-start; }
+  .actions .buttons { justify-content: flex-start; flex-wrap: wrap; }
+  .columns .note { max-width: none; }
+  td:has(.nothing) { display: none; }
   .actions .quiet { min-height: 38px; padding: 4px 12px; }
   .reason { max-width: none; }
   .limit { white-space: normal; }
-  .cell { grid-auto-flow: row; }
+  .cell { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 9px; }
+  .gauge { margin: 0; align-self: center; }
 }
 @media (max-width: 560px) {
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); }
-  .tile { padding: 9px 12px; }
+  .tile { padding: 6px 12px; display: flex; align-items: center; gap: 9px; }
+  .tile strong { font-size: 19px; }
+  .page-name { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  header { flex-wrap: nowrap; padding-top: 12px; padding-bottom: 12px; }
   .short { width: 100%; }
   .toolbar > * { flex: 1 1 100%; }
   .messages { right: 12px; bottom: 12px; max-width: calc(100vw - 24px); }
