@@ -45,6 +45,7 @@ export type ErrorCode =
   | 'request_too_large'
   | 'invalid_attachment'
   | 'invalid_api_key'
+  | 'cross_site_request'
   | 'account_unauthorized'
   | 'anonymous_unavailable'
   | 'model_not_found'
@@ -77,6 +78,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   request_too_large: request(413),
   invalid_attachment: request(400),
   invalid_api_key: request(401),
+  cross_site_request: denied('request', false),
   account_unauthorized: { ...request(401), fault: 'account', retryable: true },
   anonymous_unavailable: { ...request(401), fault: 'address', retryable: true },
   model_not_found: request(404),
