@@ -1,5 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { ChatError } from '../errors.ts';
+import { createBelief } from './belief.ts';
+import type { Belief } from './belief.ts';
 import { createConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import type { Dial } from './dial.ts';
@@ -37,8 +39,8 @@ export interface Route {
   readonly traffic: Traffic;
   /** Requests that are not over, those without a connection yet among them. */
   readonly running: number;
-  /** Until then a request that may have been read is not sent again. On `performance.now()`'s clock. */
-  distrustedUntilMs: number;
+  /** On `performance.now()`'s clock. */
+  readonly belief: Belief;
   carry(parcel: Parcel): void;
   /** Takes nothing more, and resolves when all is over; `destroy` ends it. Both idempotent. */
   close(): Promise<void>;
@@ -103,7 +105,7 @@ export function createRoute(base: string, dial: Dial, traffic = createTraffic())
   return {
     prefix: pathname.replace(/\/+$/, ''),
     traffic,
-    distrustedUntilMs: 0,
+    belief: createBelief(),
     get running() {
       return busy.size + waiting;
     },

@@ -29,9 +29,6 @@ export interface ResponseReader {
   onFailure(error: ChatError): void;
 }
 
-/** For how long a server that closes new connections unanswered is not taken to close idle ones only. */
-const DISTRUST_MS = 30_000;
-
 /** All idempotent. After `abort` the reader hears nothing more and the socket is gone. */
 export interface SendControl {
   pause(): void;
@@ -67,9 +64,8 @@ export function sendThrough(
   const fail = (error: Error): void => {
     if (isDone) return;
     if (route !== null && !isResent && mayGoAgain(error, route)) return goAgain(route);
-    // A new connection that ends the same way: then it was not for being idle that the first did.
-    if (route !== null && isResent && departure !== null && closedUnanswered(error, departure)) {
-      route.distrustedUntilMs = performance.now() + DISTRUST_MS;
+    if (isResent && departure !== null && closedUnanswered(error, departure)) {
+      route?.belief.refute(performance.now());
     }
     end(error);
     reader.onFailure(toNetworkFailure(error, progress, label));
@@ -81,11 +77,11 @@ export function sendThrough(
     controller?.abort(reason);
   };
 
-  function mayGoAgain(error: Error, { distrustedUntilMs }: Route): boolean {
+  function mayGoAgain(error: Error, { belief }: Route): boolean {
     if (departure === null) return isBreak(error);
     const nowMs = performance.now();
     const isAtHand = request.body === null || typeof request.body === 'string';
-    return isAtHand && nowMs >= distrustedUntilMs && crossedClose(error, departure, nowMs);
+    return isAtHand && belief.holds(nowMs) && crossedClose(error, departure, nowMs);
   }
 
   function goAgain(over: Route): void {
@@ -108,6 +104,7 @@ export function sendThrough(
       // 1xx announces an answer and is none.
       if (isDone || status < 200) return;
       progress = 'answering';
+      if (isResent) route?.belief.confirm();
       reader.onHead(status, headers);
     },
     onResponseData(_, chunk) {
