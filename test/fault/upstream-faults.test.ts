@@ -36,6 +36,8 @@ interface Fault {
   /** How often the backend is asked. */
   readonly asked: number;
   readonly retryAfter?: string;
+  /** Takes so much work that beside others it would not be over before headers leave on their own. */
+  readonly isHeavy?: boolean;
 }
 
 const refuses = (status: number, detail: unknown) => (asked: Asked) => sendJson(asked, status, { detail });
@@ -150,8 +152,13 @@ const CONVERSATION_FAULTS: readonly Fault[] = [
   { name: 'an empty stream', play: says(': hi\n\n'), ...broken },
   { name: 'a reset before any event', play: says(': hi\n\n', reset), ...broken },
   { name: 'a line that is no JSON', play: says('data: {"message": nonsense}\n\n'), ...broken },
-  { name: 'a line without an end', play: says(`data: ${'x'.repeat(9 * 1024 * 1024)}`), ...broken },
-  { name: 'bad chunk framing', play: says('', ({ socket }) => socket.write('zz\r\n')), ...broken },
+  {
+    name: 'a line without an end',
+    play: says(`data: ${'x'.repeat(9 * 1024 * 1024)}`),
+    ...broken,
+    isHeavy: true,
+  },
+  { name: 'bad chunk framing', play: says(': hi\n\n', ({ socket }) => socket.write('zz\r\n')), ...broken },
 ];
 
 /** What becomes of a stream whose first words are out. Nothing of it is ever asked twice. */
@@ -208,15 +215,15 @@ for (const [at, faults] of [
   for (const form of ['stream', 'whole'] as const) {
     t.test(`before the first byte, ${at}, ${form}: an honest status`, async (t) => {
       const world = await start(t, at, faults);
-      // Side by side: a fault of one chat must not reach another over a connection that it broke.
-      await Promise.all(
-        faults.map(async (fault, index) => {
-          const token = tokenOf(index, form);
-          const answer = await askChat(world.program.port, { stream: form === 'stream', token });
-          isHonest(t, answer, fault);
-          t.equal(countAsked(world, at, token), fault.asked, `${fault.name}: asked`);
-        }),
-      );
+      const playFault = async (fault: Fault): Promise<void> => {
+        const token = tokenOf(faults.indexOf(fault), form);
+        const answer = await askChat(world.program.port, { stream: form === 'stream', token });
+        isHonest(t, answer, fault);
+        t.equal(countAsked(world, at, token), fault.asked, `${fault.name}: asked`);
+      };
+      // Side by side: what one does to its connection must not reach another.
+      await Promise.all(faults.filter(({ isHeavy }) => isHeavy !== true).map(playFault));
+      for (const fault of faults.filter(({ isHeavy }) => isHeavy === true)) await playFault(fault);
       t.same(await settled(world.program), IDLE);
     });
   }
