@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { Affinity } from './accounts/affinity.ts';
-import { createDirectAccounts } from './accounts/direct.ts';
-import type { DirectAccounts } from './accounts/direct.ts';
-import { createKeys } from './accounts/keys.ts';
+import { createAccounts } from './accounts/accounts.ts';
+import type { Accounts } from './accounts/accounts.ts';
+import { createAdminRoutes } from './admin/routes.ts';
 import { createComplete } from './chat/complete.ts';
 import type { ChatPorts, OwnModels } from './chat/ports.ts';
 import type { Config } from './config.ts';

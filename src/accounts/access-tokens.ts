@@ -5,15 +5,8 @@ import { orAborted } from '../or-aborted.ts';
 import { holdToken, isNewer } from './held-token.ts';
 import type { HeldToken } from './held-token.ts';
 import { readJwt } from './jwt.ts';
-import type { AccessToken } from './records.ts';
+import type { AccessToken, TokenOwner } from './records.ts';
 import type { Refresh } from './refresh.ts';
-
-/** An account as the pool has it, which may lag behind what we know. */
-export interface TokenOwner {
-  readonly id: string;
-  readonly credential: Credential;
-  readonly access: AccessToken | null;
-}
 
 /** What an exchange brought, to be kept with the account. */
 export interface Renewal {

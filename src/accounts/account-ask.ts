@@ -27,6 +27,8 @@ export interface AccountLease {
   readonly access: AccessToken | null;
   /** Could another account serve the same ask, now or soon? */
   readonly hasOther: boolean;
-  /** Null: it went well, or the client left. */
+  /** Null: it went well. Of failures those that are no fault of the account's count for nothing. */
   release(failure: ChatError | null): void;
+  /** Nothing was asked; as idempotent, and instead of `release`. */
+  giveBack(): void;
 }

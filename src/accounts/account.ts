@@ -1,6 +1,6 @@
 import type { AccountState, AccountView } from '../admin/desk.ts';
 import type { Credential } from '../conversation/turn.ts';
-import type { ChatError } from '../errors.ts';
+import type { ChatError, Fault } from '../errors.ts';
 import { Allowance } from './allowance.ts';
 import { ModelLimits } from './model-limits.ts';
 import type { AccessToken, AccountRecord, ModelLimit, Standing } from './records.ts';
@@ -20,6 +20,8 @@ export interface Use {
   readonly token: string | null;
 }
 
+/** The others say nothing of upstream, among them that the client left. */
+const COUNTED: ReadonlySet<Fault> = new Set(['account', 'address', 'upstream']);
 const GOOD: Standing = { kind: 'good' };
 
 /**
@@ -116,7 +118,12 @@ export class Account {
     this.#lastUsedMs = nowMs;
   }
 
-  /** Null: it went well, or the client left. */
+  /** Nothing was asked. */
+  giveBack(): void {
+    this.#inFlight -= 1;
+  }
+
+  /** Null: it went well. */
   end(failure: ChatError | null, use: Use, nowMs: number): void {
     this.#inFlight -= 1;
     this.#lastUsedMs = nowMs;
@@ -129,6 +136,11 @@ export class Account {
     this.#isFresh = true;
     this.#refreshTrouble = null;
     if (this.#standing.kind === 'quarantined') this.#standing = GOOD;
+  }
+
+  /** The exchange replaced the refresh token. */
+  rotated(refreshToken: string): void {
+    if (this.#credential.kind === 'refresh') this.#credential = { ...this.#credential, token: refreshToken };
   }
 
   /** `transient`: the exchange could not be asked, which tells nothing; `refused`: the grant is no good any more. */
@@ -244,7 +256,7 @@ export class Account {
   }
 
   #fail(failure: ChatError, use: Use, nowMs: number): void {
-    if (failure.fault !== 'request') {
+    if (COUNTED.has(failure.fault)) {
       this.#failed += 1;
       this.#lastFailure = { code: failure.code, atMs: nowMs };
     }

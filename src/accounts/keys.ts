@@ -20,6 +20,11 @@ export interface KeyEntry {
   readonly limits: KeyLimits;
 }
 
+/** What is left out stays as it is. */
+export interface KeyChange extends Partial<KeyLimits> {
+  readonly name?: string;
+}
+
 /**
  * The keys that clients may use. A key of several sources is one: it belongs to the first of them, and
  * the last sets its name and limits.
@@ -33,10 +38,10 @@ export interface KeyRing {
   limits(id: string): KeyLimits | null;
   add(record: KeyRecord): void;
   /**
-   * False: there is no such key. What is not of the `admin` source has its limits until we end, as it
-   * must be gone when its source lets it go.
+   * The key as it is then; null: there is none. What is not of the `admin` source has its limits until we
+   * end, as it must be gone when its source lets it go.
    */
-  setLimits(id: string, limits: KeyLimits): boolean;
+  change(id: string, change: KeyChange): KeyRecord | null;
   /** False: there is no such key, or only its own source, outside of us, can take it away. */
   remove(id: string): boolean;
   entries(): readonly KeyEntry[];
@@ -74,10 +79,13 @@ export function createKeys({ environment, file, records }: KeysOptions): KeyRing
     },
     limits: (id) => held.get(id)?.record.limits ?? null,
     add: (record) => hold(record, 'admin'),
-    setLimits(id, limits) {
+    change(id, { name, ...limits }) {
       const found = held.get(id);
-      if (found !== undefined) hold({ ...found.record, limits }, found.source);
-      return found !== undefined;
+      if (found === undefined) return null;
+      const { record, source } = found;
+      const changed = { ...record, name: name ?? record.name, limits: { ...record.limits, ...limits } };
+      hold(changed, source);
+      return changed;
     },
     remove: (id) => held.get(id)?.source === 'admin' && held.delete(id),
     entries: () =>

@@ -9,7 +9,7 @@ import type { CallerLimits } from './caller-limits.ts';
 import { deviceIdOf } from './device-id.ts';
 import { callerFingerprint } from './fingerprint.ts';
 import type { AccountPool } from './pool.ts';
-import { RecentWays } from './recent-ways.ts';
+import { RecentExits } from './recent-exits.ts';
 
 export interface LeasesOptions {
   readonly pool: AccountPool;
@@ -68,7 +68,7 @@ const MAX_TOKENLESS = 3;
 
 export function createLeases(options: LeasesOptions): Leases {
   const { pool, tokens, ways, affinity, callerLimits, newId } = options;
-  const recent = new RecentWays();
+  const recent = new RecentExits();
   let inFlight = 0;
 
   function settle(caller: Caller, attempt: Attempt): Tenant | Promise<Tenant> {
@@ -150,7 +150,7 @@ export function createLeases(options: LeasesOptions): Leases {
     const { identity, account } = tenant;
     const resident = account ?? owner;
     const isVisitor = identity.token === null;
-    const prefer = known?.way ?? (isVisitor ? null : recent.find(resident));
+    const prefer = known?.way ?? { origin: null, exit: isVisitor ? null : recent.find(resident) };
     const { way, release: leaveWay } = ways.pick({ prefer, avoid: tried });
     const deviceId = known?.deviceId ?? tenant.deviceId ?? newId();
     let isReleased = false;
@@ -159,14 +159,15 @@ export function createLeases(options: LeasesOptions): Leases {
       session: { ...way, identity, account, deviceId },
       hasOtherAccount: tenant.hasOther,
       lastMessageId: known?.lastMessageId ?? null,
-      keep: (keptId, lastMessageId) => affinity.keep(owner, keptId, { way, deviceId, lastMessageId, account }),
+      keep: (keptId, lastMessageId) =>
+        affinity.keep(owner, keptId, { way, deviceId, lastMessageId, account }),
       release(failure) {
         if (isReleased) return;
         isReleased = true;
         inFlight -= 1;
         tenant.release(failure);
         leaveWay(failure);
-        if (failure === null && !isVisitor) recent.keep(resident, way);
+        if (failure === null && !isVisitor) recent.keep(resident, way.exit);
         const isWayAtFault = failure?.fault === 'address' || failure?.fault === 'upstream';
         if (turn.conversationId !== null && isWayAtFault) affinity.leave(owner, turn.conversationId, way);
       },
@@ -174,7 +175,8 @@ export function createLeases(options: LeasesOptions): Leases {
   }
 
   function toVisit(identity: Identity, account: string | null, deviceId: string): Session {
-    const { way, release } = ways.pick({ prefer: recent.find(account ?? deviceId), avoid: [] });
+    const exit = account === null ? null : recent.find(account);
+    const { way, release } = ways.pick({ prefer: { origin: null, exit }, avoid: [] });
     release('unused');
     return { ...way, identity, account, deviceId };
   }

@@ -46,6 +46,11 @@ export function homeLimited({ untilMs }: ModelLimit, nowMs: number): ChatError {
   );
 }
 
+/** An account that the caller brought. */
+export function ownLimited({ untilMs }: ModelLimit, nowMs: number): ChatError {
+  return limited("Your account has reached the backend's own limit for this model.", untilMs, nowMs);
+}
+
 function limited(what: string, untilMs: number, nowMs: number): ChatError {
   const waitS = Math.max(1, Math.ceil((untilMs - nowMs) / 1000));
   const when = `${new Date(untilMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`;

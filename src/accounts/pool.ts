@@ -7,7 +7,7 @@ import { Alarm, SYSTEM_CLOCK } from './alarm.ts';
 import type { Clock } from './alarm.ts';
 import * as refusals from './pool-refusals.ts';
 import { RankedHeap } from './ranked-heap.ts';
-import type { AccessToken, AccountRecord } from './records.ts';
+import type { AccessToken, AccountRecord, TokenOwner } from './records.ts';
 import { Roster, Slot } from './roster.ts';
 import { WaitingRoom } from './waiting-room.ts';
 import type { WaitingRoomOptions } from './waiting-room.ts';
@@ -159,6 +159,30 @@ class AccountPool {
     return this.#change(id, (account) => account.learnPlan(plan));
   }
 
+  /** The exchange replaced the refresh token. */
+  rotated(id: string, refreshToken: string): boolean {
+    return this.#change(id, (account) => account.rotated(refreshToken));
+  }
+
+  /** Null: there is no such account. */
+  owner(id: string): TokenOwner | null {
+    const account = this.#slots.get(id)?.account;
+    return account === undefined ? null : this.#toOwner(account);
+  }
+
+  /** Accounts with refresh credentials that may be used. */
+  *refreshable(): Iterable<TokenOwner> {
+    for (const { account } of this.#slots.values()) {
+      if (account.isUsable && account.credential.kind === 'refresh') yield this.#toOwner(account);
+    }
+  }
+
+  /** Somebody to ask upstream as beside the chats; null: nobody can be used. */
+  anyUsable(): string | null {
+    for (const [id, { account }] of this.#slots) if (account.isUsable) return id;
+    return null;
+  }
+
   view(id: string): AccountView | null {
     this.#wake();
     return this.#slots.get(id)?.account.view(this.#clock.nowMs()) ?? null;
@@ -195,6 +219,11 @@ class AccountPool {
     this.#waiting.close();
     this.#endAlarm.stop();
     this.#queueAlarm.stop();
+  }
+
+  #toOwner(account: Account): TokenOwner {
+    const { id, credential } = account;
+    return { id, credential, access: account.accessAt(this.#clock.nowMs()) };
   }
 
   #choose({ model, prefer, avoid }: AccountAsk): Slot | null {
@@ -243,6 +272,14 @@ class AccountPool {
     this.#roster.place(slot, nowMs);
     const hasOther = (): boolean => this.#hasOther(slot, ask);
     let isReleased = false;
+    const end = (tellAccount: () => void): void => {
+      if (isReleased) return;
+      isReleased = true;
+      this.#inFlight -= 1;
+      tellAccount();
+      if (slot.isLeaving && account.inFlight === 0) this.#leaving.delete(account.id);
+      this.#changed(slot);
+    };
     return {
       id: account.id,
       credential,
@@ -250,14 +287,8 @@ class AccountPool {
       get hasOther() {
         return hasOther();
       },
-      release: (failure) => {
-        if (isReleased) return;
-        isReleased = true;
-        this.#inFlight -= 1;
-        account.end(failure, { model: ask.model, token }, this.#clock.nowMs());
-        if (slot.isLeaving && account.inFlight === 0) this.#leaving.delete(account.id);
-        this.#changed(slot);
-      },
+      release: (failure) => end(() => account.end(failure, { model: ask.model, token }, this.#clock.nowMs())),
+      giveBack: () => end(() => account.giveBack()),
     };
   }
 

@@ -1,5 +1,6 @@
 import { toChatError } from '../errors.ts';
-import type { AccessTokens, TokenOwner } from './access-tokens.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import type { TokenOwner } from './records.ts';
 
 export interface RefreshScheduleOptions {
   /** The pool's accounts with refresh credentials that may be used. */

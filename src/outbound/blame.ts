@@ -36,6 +36,7 @@ const BLAMES: Readonly<Record<ErrorCode, Row>> = {
   context_length_exceeded: REQUEST,
   no_image_generated: REQUEST,
   key_limit_exceeded: REQUEST,
+  cross_site_request: REQUEST,
   account_unauthorized: nobody('account'),
   rate_limit_exceeded: nobody('account'),
   arkose_required: nobody('operator'),

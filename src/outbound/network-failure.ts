@@ -2,6 +2,7 @@ import { errors } from 'undici';
 import { ChatError } from '../errors.ts';
 import type { ErrorDetails } from '../errors.ts';
 import { DialError } from './dial.ts';
+import { TunnelError } from './tunnel.ts';
 
 /** How far a request had come when it failed. */
 export type Progress = 'dialling' | 'sent' | 'answering';
@@ -55,16 +56,21 @@ function toDialFailure(error: DialError, exit: ExitLabel): ChatError {
         { cause: error, retryable: true, unsent, ...behind(exit) },
       );
     case 'proxy':
+      if (isDistrust(error)) return distrusted(`of ${by}`, 'PROXY_URL', error, { unsent, place: 'exit' });
       return unreachable(`Cannot connect to ${by}${reason(error)}; see PROXY_URL.`, error, {
         unsent,
         place: 'exit',
       });
-    case 'tunnel':
-      return unreachable(`Cannot reach the backend through ${by}: ${error.message}; see PROXY_URL.`, error, {
+    case 'tunnel': {
+      const said = error.cause instanceof TunnelError ? error.message : `it broke off${reason(error)}`;
+      return unreachable(`Cannot reach the backend through ${by}: ${said}; see PROXY_URL.`, error, {
         unsent,
         ...(BEHIND_PROXY.test(error.message) ? {} : { place: 'exit' }),
       });
+    }
     case 'backend':
+      if (isDistrust(error))
+        return distrusted('of the backend', 'CHATGPT_BASE_URL', error, { unsent, ...behind(exit) });
       return unreachable(`The backend could not be reached${reason(error)}; see CHATGPT_BASE_URL.`, error, {
         unsent,
         ...behind(exit),
@@ -72,6 +78,14 @@ function toDialFailure(error: DialError, exit: ExitLabel): ChatError {
     default:
       return error.stage satisfies never;
   }
+}
+
+function distrusted(whose: string, setting: string, error: DialError, details: ErrorDetails): ChatError {
+  return unreachable(
+    `The certificate ${whose} is not valid${reason(error)}; see ${setting}.`,
+    error,
+    details,
+  );
 }
 
 // Headers are built from the caller's token and account id and from settings; nothing else can be wrong.
@@ -93,12 +107,22 @@ function protocolError(message: string, cause: Error, details: ErrorDetails = {}
   return new ChatError('upstream_protocol_error', message, { ...details, cause });
 }
 
+const CERTIFICATE = /^(CERT_|DEPTH_|SELF_|UNABLE_|ERR_TLS_CERT_|HOSTNAME_)/;
+
+function isDistrust(error: DialError): boolean {
+  return CERTIFICATE.test(codeOf(error) ?? '');
+}
+
 /** The system's name for it (`ECONNREFUSED`), never its message: that has addresses in it. */
-function reason(error: unknown): string {
+function reason(error: Error): string {
+  const code = codeOf(error);
+  return code === null ? '' : ` (${code})`;
+}
+
+function codeOf(error: unknown): string | null {
   for (let at = error; at instanceof Error; at = at.cause) {
     const code = (at as NodeJS.ErrnoException).code;
-    if (typeof code === 'string' && /^E[A-Z_]+$|^CERT_|^(DEPTH_|SELF_|UNABLE_)/.test(code))
-      return ` (${code})`;
+    if (typeof code === 'string' && (/^E[A-Z_]+$/.test(code) || CERTIFICATE.test(code))) return code;
   }
-  return '';
+  return null;
 }

@@ -35,6 +35,7 @@ const PLAIN: Record<ErrorCode, string> = {
   context_length_exceeded: 'request',
   no_image_generated: 'request',
   key_limit_exceeded: 'request',
+  cross_site_request: 'request',
   rate_limit_exceeded: 'account',
   proxy_overloaded: 'overload',
   shutting_down: 'overload',
