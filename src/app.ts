@@ -18,7 +18,8 @@ import { createExchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
 import type { Exits } from './outbound/exits.ts';
 import { createFetchFile } from './outbound/fetch-file.ts';
-import { createClearance } from './sentinel/clearance.ts';
+import { createSentinel } from './sentinel/sentinel.ts';
+import type { Sentinel } from './sentinel/sentinel.ts';
 import { createProofPool } from './threads/pool.ts';
 import type { ProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
@@ -83,7 +84,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     links: fileLinks,
     idleMs: config.idleTimeoutMs,
   });
-  const { ports, accounts, models } = createPorts(config, seams, exits, proofs, fileLinks);
+  const { ports, accounts, models, sentinel } = createPorts(config, seams, exits, proofs, fileLinks, log);
   const complete = createComplete(ports, {
     retryTimes: config.retryTimes,
     deadlines: {
@@ -142,7 +143,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       void loadTokenizer('o200k_base').then(() => loadTokenizer('cl100k_base'));
       return address;
     },
-    close: () => (closing ??= closeAll(server, proofs, exits)),
+    close: () => (closing ??= closeAll(server, sentinel, proofs, exits)),
   };
 }
 
@@ -150,6 +151,7 @@ interface Ports {
   readonly ports: ChatPorts;
   readonly accounts: DirectAccounts;
   readonly models: OwnModels;
+  readonly sentinel: Sentinel;
 }
 
 function profileOf({ userAgent, authKey }: Config): ClientProfile {
@@ -162,6 +164,7 @@ function createPorts(
   exits: Exits,
   proofs: ProofPool,
   fileLinks: FileLinks,
+  log: Log,
 ): Ports {
   const profile = profileOf(config);
   const newId = randomUUID;
@@ -176,7 +179,12 @@ function createPorts(
     affinity,
   });
   const modelLists = createModelLists({ exchange, profile, origins, visit: accounts.visit, nowMs });
-  const { clear } = createClearance({
+  const client = createUpstreamClient({ exits, profile, newId });
+  const sentinel = createSentinel({
+    converse: client.converse,
+    powSearch: config.powSearch,
+    presolve: config.presolve,
+    onFallback: (origin) => log.warn('proofs of work were refused: trying POW_SEARCH=nonce', { origin }),
     exchange,
     profile,
     modelLists: config.checkModel ? modelLists : null,
@@ -188,14 +196,15 @@ function createPorts(
     random: Math.random,
     newId,
   });
-  const { converse } = createUpstreamClient({ exits, profile, newId });
   const { attach } = createFiles({ exchange, openFile: createOpenFile(config, seams), profile, newId });
   const { link } = createDownloads({ exchange, profile, links: fileLinks });
   const { drawing } = createPendingDrawings({ exchange, profile, random: Math.random });
+  const { clear, converse } = sentinel;
   return {
     ports: { lease: accounts.lease, clear, attach, converse, drawing, link },
     accounts,
     models: modelLists.own,
+    sentinel,
   };
 }
 
@@ -215,8 +224,9 @@ function createOpenFile(config: Config, { allowAddress }: AppSeams): OpenAttachm
   return createFileSource({ fetchFile, maxBytes, spoolDirectory: tmpdir() });
 }
 
-async function closeAll(server: Server, proofs: ProofPool, exits: Exits): Promise<void> {
+async function closeAll(server: Server, sentinel: Sentinel, proofs: ProofPool, exits: Exits): Promise<void> {
   await server.drain();
+  sentinel.close();
   await proofs.destroy();
   await exits.destroy();
 }

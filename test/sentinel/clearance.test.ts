@@ -86,6 +86,7 @@ function open(t: Test, overrides: Partial<ClearanceOptions> = {}): Clear {
     hardestDifficulty: '000032',
     conversationOnly: false,
     modelLists: null,
+    searchOrder: { choose: () => 'tail' },
     nowMs: Date.now,
     random: Math.random,
     newId: randomUUID,
