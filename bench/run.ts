@@ -4,10 +4,12 @@ import { benchFaults } from './load/faults.ts';
 import { benchStream } from './load/stream.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
 import { benchProof } from './micro/sentinel/proof.ts';
+import { benchThreads } from './micro/threads/pool.ts';
 import { benchDecode } from './micro/upstream/protocol/stream-decoder.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   pow: benchProof,
+  threads: benchThreads,
   decode: benchDecode,
   tokens: benchAnswerCutter,
   stream: benchStream,
