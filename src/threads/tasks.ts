@@ -10,7 +10,12 @@
  */
 export type ProofText =
   | { readonly search: 'nonce'; readonly parts: readonly [string, string, string] }
-  | { readonly search: 'tail'; readonly parts: readonly [string, string] };
+  | {
+      readonly search: 'tail';
+      readonly parts: readonly [string, string];
+      /** The digits of counter 0: lower-case hex, 1 to 12. They count up, and begin at 0 again behind the last. */
+      readonly first: string;
+    };
 
 /** A config whose hash falls at or below the difficulty is wanted. */
 export interface ProofPuzzle {
