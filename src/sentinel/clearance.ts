@@ -13,6 +13,7 @@ import type { ModelList, ModelLists } from '../upstream/models.ts';
 import { noModel } from '../upstream/protocol/refusal.ts';
 import { createArkose } from './arkose.ts';
 import { browserConfig } from './browser-config.ts';
+import { fitToSeed } from './fit-to-seed.ts';
 import { createNodeHasher } from './node-hasher.ts';
 import { encodeAnswer, isTooHard, passes, requirementsToken } from './proof.ts';
 import { fetchRequirements } from './requirements.ts';
@@ -26,6 +27,8 @@ export interface ClearanceOptions {
   readonly arkoseServices: readonly string[];
   /** POW_DIFFICULTY. */
   readonly hardestDifficulty: string;
+  /** POW_SEARCH; `tail` when left out. */
+  readonly proofSearch?: ProofText['search'];
   /** CONVERSATION_ONLY: the gateway answers the challenges itself. */
   readonly conversationOnly: boolean;
   /** CHECK_MODEL: where to look a model up before it is used; null: only known restrictions count. */
@@ -72,7 +75,8 @@ export function createClearance(options: ClearanceOptions): Pick<ChatPorts, 'cle
     const { slug } = turn.model;
     if (options.modelLists !== null) refuseUnlisted(slug, await options.modelLists.list(session, signal));
     const page = await landing(session, signal);
-    const text = browserConfig({ userAgent: profile.userAgent, ...page }, { nowMs, random, newId });
+    const browser = { userAgent: profile.userAgent, ...page };
+    const text = browserConfig(browser, { nowMs, random, newId }, options.proofSearch ?? 'tail');
     const p = requirementsToken(text, String(random()), search);
     const wanted = await fetchRequirements({ exchange, profile, timeoutMs }, session, p, signal);
     if (options.modelLists === null) refuseUnpaid(slug, wanted.persona);
@@ -91,7 +95,8 @@ export function createClearance(options: ClearanceOptions): Pick<ChatPorts, 'cle
   ): Promise<string | null> {
     if (proof === null) return null;
     const { seed, difficulty } = proof;
-    const { base64 } = await options.pool.solve({ seed, difficulty, text }, signal);
+    const fitting = fitToSeed(text, seed, random);
+    const { base64 } = await options.pool.solve({ seed, difficulty, text: fitting }, signal);
     // One hash by another implementation: an answer that we know to be wrong costs the address its name.
     const digest = createHash('sha3-512')
       .update(seed + base64)

@@ -1,7 +1,7 @@
 import type { ProofText } from '../threads/tasks.ts';
 
 /** SHA3-512 absorbs blocks of this size; only whole ones are worth keeping between tries. */
-const BLOCK_BYTES = 72;
+export const BLOCK_BYTES = 72;
 
 /** A number in the config's JSON, and how it is written. */
 export interface Digits {
@@ -17,6 +17,11 @@ export interface FilledText {
   readonly numbers: readonly [Digits] | readonly [Digits, Digits];
 }
 
+type TailText = ProofText & { readonly search: 'tail' };
+
+/** What a `tail` text counts from unless it says otherwise. */
+const FIRST = '00000000';
+
 /** The config with its counters filled in, as base64 of its UTF-8 bytes. */
 export function encodeConfig(text: ProofText, counter: number): string {
   return fillIn(text, counter).json.toString('base64');
@@ -25,7 +30,7 @@ export function encodeConfig(text: ProofText, counter: number): string {
 export function fillIn(text: ProofText, counter: number): FilledText {
   const at = Buffer.byteLength(text.parts[0]);
   if (text.search === 'tail') {
-    const digits = hexDigits(text.first, counter);
+    const digits = hexDigits(text, counter);
     const json = Buffer.from(text.parts[0] + digits + text.parts[1]);
     return { json, numbers: [{ at, length: digits.length, radix: 16 }] };
   }
@@ -44,7 +49,7 @@ export function fillIn(text: ProofText, counter: number): FilledText {
 
 /** How many counters from this one on only count up in the digits that it has. */
 export function countersAlike(text: ProofText, counter: number): number {
-  if (text.search === 'tail') return spanOf(text.first) - valueOf(text.first, counter);
+  if (text.search === 'tail') return spanOf(text) - valueOf(text, counter);
   const half = Math.floor(counter / 2);
   return Math.min(10 ** String(counter).length, 2 * 10 ** String(half).length) - counter;
 }
@@ -90,7 +95,7 @@ export class CounterText {
   set(counter: number): boolean {
     if (counter >= this.end) return false;
     const [whole, half] = this.numbers;
-    this.write(whole, this.text.search === 'tail' ? valueOf(this.text.first, counter) : counter);
+    this.write(whole, this.text.search === 'tail' ? valueOf(this.text, counter) : counter);
     if (half !== undefined) this.write(half, Math.floor(counter / 2));
     return true;
   }
@@ -121,15 +126,17 @@ export class CounterText {
   }
 }
 
-function hexDigits(first: string, counter: number): string {
-  return valueOf(first, counter).toString(16).padStart(first.length, '0');
+function hexDigits(text: TailText, counter: number): string {
+  return valueOf(text, counter)
+    .toString(16)
+    .padStart((text.first ?? FIRST).length, '0');
 }
 
-function valueOf(first: string, counter: number): number {
-  return (Number.parseInt(first, 16) + counter) % spanOf(first);
+function valueOf(text: TailText, counter: number): number {
+  return (Number.parseInt(text.first ?? FIRST, 16) + counter) % spanOf(text);
 }
 
-function spanOf(first: string): number {
+function spanOf({ first = FIRST }: TailText): number {
   return 16 ** first.length;
 }
 

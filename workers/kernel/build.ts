@@ -14,12 +14,13 @@ async function build(name: string, simd: boolean): Promise<void> {
     'keccak.ts': keccakSource(simd),
   };
   const options = ['-O3', '--runtime', 'stub', '--noAssert', '--outFile', name];
-  const { error, stderr } = await main(['search.ts', ...options, ...(simd ? ['--enable', 'simd'] : [])], {
+  const { error } = await main(['search.ts', ...options, ...(simd ? ['--enable', 'simd'] : [])], {
     readFile: (file) => sources[file] ?? null,
     writeFile: (file, contents) => writeFileSync(TARGET + file, contents),
     listFiles: () => [],
+    stderr: process.stderr,
   });
-  if (error !== null) throw new Error(`${name} does not compile\n${stderr.toString()}`);
+  if (error !== null) throw new Error(`${name} does not compile`, { cause: error });
 }
 
 mkdirSync(TARGET, { recursive: true });

@@ -4,7 +4,7 @@ import type { ProofResult, ProofTask } from '../../src/threads/tasks.ts';
 
 /** A compiled search, for one thread. Finds what `searchProof` finds. */
 export interface Kernel {
-  search(task: ProofTask, isCancelled: () => boolean): ProofResult;
+  readonly search: (task: ProofTask, isCancelled: () => boolean) => ProofResult;
 }
 
 /** The engine's, as far as it is used here: neither the language's types nor node's have it. */

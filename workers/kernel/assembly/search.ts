@@ -154,8 +154,8 @@ function digitOf(value: i32): i32 {
 function encode(lane: i32, group: i32): void {
   const from = json + lane * jsonBytes + group * 3;
   const bytes = jsonBytes - group * 3;
-  let bits = <i32>load<u8>(from) << 16;
-  if (bytes > 1) bits |= <i32>load<u8>(from + 1) << 8;
+  let bits = (<i32>load<u8>(from)) << 16;
+  if (bytes > 1) bits |= (<i32>load<u8>(from + 1)) << 8;
   if (bytes > 2) bits |= <i32>load<u8>(from + 2);
   const to = placeOf(group);
   put(lane, to, letter(bits >> 18));
