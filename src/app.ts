@@ -20,7 +20,9 @@ import { createWaitingRoom } from './http/waiting-room.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createExchange } from './outbound/exchange.ts';
+import type { Exchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
+import type { Exits } from './outbound/exits.ts';
 import type { NodeEvent } from './outbound/health.ts';
 import { timedSend } from './outbound/timed-send.ts';
 import { createWays } from './outbound/ways.ts';
@@ -71,7 +73,13 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     onEvent: (event) => logNode(log, event),
   });
   const elapsedMs = (): number => performance.now();
-  const exits = { ...dialled, send: timedSend(dialled.send, ways.observe, elapsedMs) };
+  const exits: Exits = {
+    ...dialled,
+    get inFlight() {
+      return dialled.inFlight;
+    },
+    send: timedSend(dialled.send, ways.observe, elapsedMs),
+  };
   const exchange = createExchange(exits);
   const accounts = openAccounts(config, log, ways, exchange);
   const proofs = createProofPool({
@@ -107,7 +115,8 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     timeoutMs: config.queueTimeoutMs,
   });
   const pressure = createPressure();
-  const strain = (): string | null => pressure.reason() ?? proofStrain(proofs.backlogMs, config.queueTimeoutMs);
+  const strain = (): string | null =>
+    pressure.reason() ?? proofStrain(proofs.backlogMs, config.queueTimeoutMs);
   const admit = createAdmission({
     keys,
     gates,
@@ -205,7 +214,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   };
 }
 
-function openAccounts(config: Config, log: Log, ways: Ways, exchange: Parameters<typeof createAccounts>[0]['exchange']): Accounts {
+function openAccounts(config: Config, log: Log, ways: Ways, exchange: Exchange): Accounts {
   const { dataDir, dataKey, keysFile, authorization, maxQueue, queueTimeoutMs, userAgent } = config;
   return createAccounts({
     dataDir,

@@ -63,6 +63,8 @@ function mayHaveStarted({ code, unsent }: ChatError, { asked, opened }: RetrySta
 export interface RetryBudget {
   readonly active: number;
   readonly retrying: number;
+  /** Since the start. */
+  readonly totals: { readonly made: number; readonly denied: number };
   /** A turn begins; the returned function, idempotent, ends it. */
   enter(): () => void;
   /** A place for one retry from the decision to its end; the returned function, idempotent, frees it. Null: spent. */
@@ -81,7 +83,9 @@ const BUDGET: RetryBudgetOptions = { share: 0.2, min: 3 };
 export function createRetryBudget({ share, min }: RetryBudgetOptions = BUDGET): RetryBudget {
   const active = createTally();
   const retrying = createTally();
+  const totals = { made: 0, denied: 0 };
   return {
+    totals,
     get active() {
       return active.count;
     },
@@ -89,7 +93,11 @@ export function createRetryBudget({ share, min }: RetryBudgetOptions = BUDGET): 
       return retrying.count;
     },
     enter: () => active.add(),
-    take: () => (retrying.count + 1 > Math.max(min, active.count * share) ? null : retrying.add()),
+    take() {
+      const isSpent = retrying.count + 1 > Math.max(min, active.count * share);
+      totals[isSpent ? 'denied' : 'made'] += 1;
+      return isSpent ? null : retrying.add();
+    },
   };
 }
 

@@ -10,6 +10,8 @@ import type { WaitingRoom } from './waiting-room.ts';
 
 export interface AdmissionOptions {
   readonly keys: Keys;
+  /** The operator's limits for each key: `enter` throws `key_limit_exceeded`, or gives the way out. */
+  readonly gates: { enter(keyId: string): () => void };
   readonly maxBodyBytes: number;
   readonly room: WaitingRoom;
   /** Why no new work should begin, or null: asked before anything of a request is kept. */
@@ -31,11 +33,12 @@ export type Admission = (request: RequestSnapshot, reply: Reply) => Promise<Admi
 const PRESSURE_RETRY_S = 5;
 
 /** One for all such routes: they share the room. */
-export function createAdmission({ keys, maxBodyBytes, room, pressure }: AdmissionOptions): Admission {
+export function createAdmission({ keys, gates, maxBodyBytes, room, pressure }: AdmissionOptions): Admission {
   return async (request, reply) => {
     const caller = authenticate(request.header('authorization'), request.header('chatgpt-account-id'), keys);
     const strain = pressure();
     if (strain !== null) throw overloaded(strain, PRESSURE_RETRY_S);
+    if (caller.kind === 'key') reply.onClose(gates.enter(caller.keyId));
     const ticket = room.enter();
     reply.onClose(() => ticket.leave());
     // The native server drops a body that nobody takes at once, so it does not wait for the place.

@@ -12,17 +12,20 @@ export interface BrowserConfigContext {
   readonly nowMs: () => number;
   /** From 0 inclusive to 1 exclusive. */
   readonly random: () => number;
+  /** A random UUID. */
   readonly newId: () => string;
 }
 
-/** An entry of the array; entries 3 and 9 are left out here, they count the tries. */
-type Entry = string | number | null;
+/** Of the array; as JSON. */
+export type Entry = string | number | null;
 
 const HEAP_LIMIT_BYTES = 4294705152;
 const CORES = [8, 16, 24, 32] as const;
 const SCREENS = [1920 + 1080, 2560 + 1440, 1920 + 1200, 2560 + 1600] as const;
 const EASTERN_OFFSET_MS = -5 * 3_600_000;
 const MAX_PAGE_AGE_MS = 60_000;
+/** Browsers print what their clock gives, float noise and all; up to here a number keeps its digits. */
+const MAX_AGE_DECIMALS = 10;
 const NAVIGATOR = [
   'webdriver\u2212false',
   'vendor\u2212Google Inc.',
@@ -30,36 +33,84 @@ const NAVIGATOR = [
   'pdfViewerEnabled\u2212true',
   'productSub\u221220030107',
   'onLine\u2212true',
+  'keyboard\u2212[object Keyboard]',
+  'permissions\u2212[object Permissions]',
+  'serviceWorker\u2212[object ServiceWorkerContainer]',
+  'mediaCapabilities\u2212[object MediaCapabilities]',
+  'vibrate\u2212function vibrate() { [native code] }',
+  'getBattery\u2212function getBattery() { [native code] }',
+  'getGamepads\u2212function getGamepads() { [native code] }',
+  'registerProtocolHandler\u2212function registerProtocolHandler() { [native code] }',
 ] as const;
 const DOCUMENT = ['location', 'body', 'head', 'defaultView', 'activeElement'] as const;
-const WINDOW = ['window', 'self', 'document', 'name', 'history', 'navigation', 'screen', 'origin'] as const;
+const WINDOW = [
+  'window',
+  'self',
+  'document',
+  'name',
+  'history',
+  'navigation',
+  'screen',
+  'origin',
+  'customElements',
+  'requestIdleCallback',
+  'onbeforeinstallprompt',
+  'webkitRequestFileSystem',
+  'webkitResolveLocalFileSystemURL',
+] as const;
+
+const MAX_NONCE = 1_000;
+/** More tries than anybody makes. */
+const TAIL_DIGITS = 8;
+export const MOMENT_AT = 10;
+export const AGE_AT = 13;
+const ID_AT = 14;
 
 /**
- * The 18 entries that newer pages send, serialised once and cut around the two counters. Verifiers
+ * The 18 entries that newer pages send, serialised once and cut around what the search varies. Verifiers
  * take any length from 13 on; the longer one is what a browser of today would send.
  */
-export function browserConfig(profile: BrowserProfile, context: BrowserConfigContext): ProofText {
+export function browserConfig(
+  profile: BrowserProfile,
+  context: BrowserConfigContext,
+  search: ProofText['search'],
+): ProofText {
   const { nowMs, random, newId } = context;
-  const pick = <T>(list: readonly T[]): T | null => list[Math.floor(random() * list.length)] ?? null;
-  const pageAgeMs = 1_000 + random() * MAX_PAGE_AGE_MS;
-  return cutConfig([
-    pick(SCREENS),
+  const pageAgeMs = 1_000 + Math.floor(random() * MAX_PAGE_AGE_MS);
+  const entries = [
+    pick(SCREENS, random),
     toDateText(nowMs()),
     HEAP_LIMIT_BYTES,
     profile.userAgent,
-    pick(profile.scripts),
+    pick(profile.scripts, random),
     profile.buildId,
     'en-US',
     'en-US,en',
-    pick(NAVIGATOR),
-    pick(DOCUMENT),
-    pick(WINDOW),
-    pageAgeMs,
+    ...readMoment(pageAgeMs, random),
     newId(),
     '',
-    pick(CORES),
-    nowMs() - pageAgeMs,
-  ]);
+    pick(CORES, random),
+    nowMs() - pageAgeMs + Math.floor(random() * 10) / 10,
+  ];
+  if (search === 'nonce') return cutConfig(entries);
+  const nonce = Math.floor(random() * MAX_NONCE);
+  return cutTail([...entries.slice(0, 3), nonce, ...entries.slice(3, 8), nonce >> 1, ...entries.slice(8)]);
+}
+
+/** Entries 10 to 13, which the page's script reads anew each time: three names, and the page's age. */
+export function readMoment(pageAgeMs: number, random: () => number): [Entry, Entry, Entry, number] {
+  const decimals = Math.floor(random() * (MAX_AGE_DECIMALS + 1));
+  const ageMs = Number((Math.floor(pageAgeMs) + random()).toFixed(decimals));
+  return [pick(NAVIGATOR, random), pick(DOCUMENT, random), pick(WINDOW, random), ageMs];
+}
+
+/** A whole config, cut around the last digits of its id (entry 14), which must end in 8 hex digits. */
+export function cutTail(entries: readonly Entry[]): ProofText {
+  const id = String(entries[ID_AT]);
+  const head = JSON.stringify(entries.slice(0, ID_AT)).slice(0, -1);
+  const tail = JSON.stringify(entries.slice(ID_AT + 1)).slice(1);
+  const parts = [`${head},"${id.slice(0, -TAIL_DIGITS)}`, `"${tail === ']' ? '' : ','}${tail}`] as const;
+  return { search: 'tail', parts, first: id.slice(-TAIL_DIGITS) };
 }
 
 /** A config without its counters (entries 3 and 9), as the three texts between them. Any length from 9 on. */
@@ -69,6 +120,10 @@ export function cutConfig(entries: readonly Entry[]): ProofText {
   const middle = toText(entries.slice(3, 8));
   const tail = toText(entries.slice(8));
   return { search: 'nonce', parts: [`[${head},`, `,${middle},`, `,${tail}]`] };
+}
+
+function pick<T>(list: readonly T[], random: () => number): T | null {
+  return list[Math.floor(random() * list.length)] ?? null;
 }
 
 /** `Mon Jul 01 2024 10:00:00 GMT-0500 (Eastern Standard Time)`, as a browser on the east coast prints it. */

@@ -15,6 +15,7 @@ import type { ModelList, ModelLists } from '../upstream/models.ts';
 import { noModel } from '../upstream/protocol/refusal.ts';
 import { createArkose } from './arkose.ts';
 import { browserConfig } from './browser-config.ts';
+import { fitToSeed } from './fit-to-seed.ts';
 import { createNodeHasher } from './node-hasher.ts';
 import { encodeAnswer, isTooHard, passes, requirementsToken, searchProof } from './proof.ts';
 import { fetchRequirements } from './requirements.ts';
@@ -159,7 +160,8 @@ export function createClearance(options: ClearanceOptions): Clearances {
   async function fetchChallenge(session: Session, signal: AbortSignal): Promise<Challenge> {
     const page = await landing(session, signal);
     const search = searchOrder.choose(session.origin);
-    const text = browserConfig({ userAgent: profile.userAgent, ...page }, { nowMs, random, newId });
+    const browser = { userAgent: profile.userAgent, ...page };
+    const text = browserConfig(browser, { nowMs, random, newId }, search);
     const p = requirementsToken(text, String(random()), here);
     const wanted = await fetchRequirements({ exchange, profile, timeoutMs, nowMs }, session, p, signal);
     refuseTooHard(wanted.proof, options.hardestDifficulty);
@@ -173,7 +175,7 @@ export function createClearance(options: ClearanceOptions): Clearances {
   ): Promise<Pick<Clearance, 'proofToken' | 'search'>> {
     if (wanted.proof === null) return { proofToken: null };
     const { seed, difficulty } = wanted.proof;
-    const puzzle: ProofPuzzle = { seed, difficulty, text };
+    const puzzle: ProofPuzzle = { seed, difficulty, text: fitToSeed(text, seed, random) };
     const base64 = searchHere(puzzle) ?? (await options.pool.solve(puzzle, signal, urgency)).base64;
     // One hash by another implementation: an answer that we know to be wrong costs the address its name.
     const digest = createHash('sha3-512')

@@ -1,19 +1,64 @@
 import type { ProofText } from '../threads/tasks.ts';
 
 /** SHA3-512 absorbs blocks of this size; only whole ones are worth keeping between tries. */
-const BLOCK_BYTES = 72;
+export const BLOCK_BYTES = 72;
+
+/** A number in the config's JSON, and how it is written. */
+export interface Digits {
+  /** The place of its first digit, in bytes. */
+  readonly at: number;
+  readonly length: number;
+  readonly radix: 10 | 16;
+}
+
+/** The config's JSON for one counter, and where that counter stands in it; counter>>1 second. */
+export interface FilledText {
+  readonly json: Buffer;
+  readonly numbers: readonly [Digits] | readonly [Digits, Digits];
+}
+
+type TailText = ProofText & { readonly search: 'tail' };
+
+/** What a `tail` text counts from unless it says otherwise. */
+const FIRST = '00000000';
 
 /** The config with its counters filled in, as base64 of its UTF-8 bytes. */
 export function encodeConfig(text: ProofText, counter: number): string {
-  const json = fillIn(text, counter);
-  return Buffer.from(json, 'utf8').toString('base64');
+  return fillIn(text, counter).json.toString('base64');
+}
+
+export function fillIn(text: ProofText, counter: number): FilledText {
+  const at = Buffer.byteLength(text.parts[0]);
+  if (text.search === 'tail') {
+    const digits = hexDigits(text, counter);
+    const json = Buffer.from(text.parts[0] + digits + text.parts[1]);
+    return { json, numbers: [{ at, length: digits.length, radix: 16 }] };
+  }
+  const digits = String(counter);
+  const half = String(Math.floor(counter / 2));
+  const json = Buffer.from(text.parts[0] + digits + text.parts[1] + half + text.parts[2]);
+  const halfAt = at + digits.length + Buffer.byteLength(text.parts[1]);
+  return {
+    json,
+    numbers: [
+      { at, length: digits.length, radix: 10 },
+      { at: halfAt, length: half.length, radix: 10 },
+    ],
+  };
+}
+
+/** How many counters from this one on only count up in the digits that it has. */
+export function countersAlike(text: ProofText, counter: number): number {
+  if (text.search === 'tail') return spanOf(text) - valueOf(text, counter);
+  const half = Math.floor(counter / 2);
+  return Math.min(10 ** String(counter).length, 2 * 10 ** String(half).length) - counter;
 }
 
 /**
  * The message of one try, kept as bytes between tries:
  *
  *     seed | base64( parts[0] counter parts[1] counter>>1 parts[2] )      search `nonce`
- *     seed | base64( parts[0] counter parts[1] )                          search `tail`
+ *     seed | base64( parts[0] digits parts[1] )                           search `tail`
  *     '-- constant --''------------------ changing ----------------'
  *
  * Base64 turns three bytes into four letters and knows no more than that, so as long as both counters
@@ -27,50 +72,46 @@ export class CounterText {
   private readonly seedBytes: number;
   private readonly message: Buffer;
   private readonly json: Buffer;
-  private readonly whole: Digits;
-  private readonly half: Digits | null;
+  private readonly numbers: FilledText['numbers'];
+  private readonly text: ProofText;
+  /** The first counter that takes other digits than there is room for. */
+  private readonly end: number;
 
   constructor(seed: Uint8Array, text: ProofText, counter: number) {
-    const base64 = encodeConfig(text, counter);
+    const { json, numbers } = fillIn(text, counter);
+    this.text = text;
+    this.end = counter + countersAlike(text, counter);
     this.seedBytes = seed.length;
-    this.message = Buffer.concat([seed, Buffer.from(base64, 'latin1')]);
-    this.json = Buffer.from(base64, 'base64');
-    const wholeAt = Buffer.byteLength(text.parts[0], 'utf8');
-    const wholeLength = String(counter).length;
-    const halfAt = wholeAt + wholeLength + Buffer.byteLength(text.parts[1], 'utf8');
-    this.whole = { at: wholeAt, length: wholeLength };
-    const halfLength = String(Math.floor(counter / 2)).length;
-    this.half = text.search === 'tail' ? null : { at: halfAt, length: halfLength };
-    const unchanged = this.seedBytes + Math.floor(wholeAt / 3) * 4;
+    this.message = Buffer.concat([seed, Buffer.from(json.toString('base64'), 'latin1')]);
+    this.json = json;
+    this.numbers = numbers;
+    const unchanged = this.seedBytes + Math.floor(numbers[0].at / 3) * 4;
     const cut = unchanged - (unchanged % BLOCK_BYTES);
     this.constant = this.message.subarray(0, cut);
     this.changing = this.message.subarray(cut);
   }
 
-  /** Writes the counter in place; false when it needs other digits than there is room for. */
+  /** Writes a later counter in place; false when it needs other digits than there is room for. */
   set(counter: number): boolean {
-    if (!this.write(this.whole, counter)) return false;
-    return this.half === null || this.write(this.half, Math.floor(counter / 2));
+    if (counter >= this.end) return false;
+    const [whole, half] = this.numbers;
+    this.write(whole, this.text.search === 'tail' ? valueOf(this.text, counter) : counter);
+    if (half !== undefined) this.write(half, Math.floor(counter / 2));
+    return true;
   }
 
   base64(): string {
     return this.message.toString('latin1', this.seedBytes);
   }
 
-  private write(digits: Digits, value: number): boolean {
+  private write({ at: first, length, radix }: Digits, value: number): void {
     let rest = value;
-    for (let at = digits.at + digits.length - 1; at >= digits.at; at -= 1) {
-      this.json[at] = 0x30 + (rest % 10);
-      rest = Math.floor(rest / 10);
+    for (let at = first + length - 1; at >= first; at -= 1) {
+      this.json[at] = DIGITS[rest % radix] ?? 0;
+      rest = Math.floor(rest / radix);
     }
-    this.encode(digits);
-    return rest === 0;
-  }
-
-  private encode({ at, length }: Digits): void {
-    const first = Math.floor(at / 3);
-    const last = Math.floor((at + length - 1) / 3);
-    for (let group = first; group <= last; group += 1) this.encodeGroup(group);
+    const last = Math.floor((first + length - 1) / 3);
+    for (let group = Math.floor(first / 3); group <= last; group += 1) this.encodeGroup(group);
   }
 
   private encodeGroup(group: number): void {
@@ -80,22 +121,28 @@ export class CounterText {
     const bits = ((json[from] ?? 0) << 16) | ((json[from + 1] ?? 0) << 8) | (json[from + 2] ?? 0);
     message[to] = letter(bits >> 18);
     message[to + 1] = letter(bits >> 12);
-    message[to + 2] = letter(bits >> 6);
-    message[to + 3] = letter(bits);
+    message[to + 2] = from + 1 < json.length ? letter(bits >> 6) : EQUALS;
+    message[to + 3] = from + 2 < json.length ? letter(bits) : EQUALS;
   }
 }
 
-function fillIn(text: ProofText, counter: number): string {
-  if (text.search === 'tail') return text.parts[0] + counter + text.parts[1];
-  return text.parts[0] + counter + text.parts[1] + Math.floor(counter / 2) + text.parts[2];
+function hexDigits(text: TailText, counter: number): string {
+  return valueOf(text, counter)
+    .toString(16)
+    .padStart((text.first ?? FIRST).length, '0');
 }
 
-interface Digits {
-  readonly at: number;
-  readonly length: number;
+function valueOf(text: TailText, counter: number): number {
+  return (Number.parseInt(text.first ?? FIRST, 16) + counter) % spanOf(text);
 }
 
+function spanOf({ first = FIRST }: TailText): number {
+  return 16 ** first.length;
+}
+
+const DIGITS = Buffer.from('0123456789abcdef', 'latin1');
 const LETTERS = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 'latin1');
+const EQUALS = 0x3d;
 
 function letter(bits: number): number {
   return LETTERS[bits & 63] ?? 0;

@@ -6,11 +6,19 @@
 /**
  * The config array, serialised, cut around what differs from try to try. `nonce`: parts[0] n parts[1]
  * n>>1 parts[2], entries 3 and 9 as the page's script has them. `tail`: parts[0] digits parts[1], one
- * field near the end, so that most of the text is hashed once.
+ * field near the end, always as wide, so that most of the text is hashed once.
  */
 export type ProofText =
   | { readonly search: 'nonce'; readonly parts: readonly [string, string, string] }
-  | { readonly search: 'tail'; readonly parts: readonly [string, string] };
+  | {
+      readonly search: 'tail';
+      readonly parts: readonly [string, string];
+      /**
+       * The digits of counter 0: lower-case hex, 1 to 12, `00000000` when left out. They count up, and go on
+       * at 0 behind the last.
+       */
+      readonly first?: string;
+    };
 
 /** A config whose hash falls at or below the difficulty is wanted. */
 export interface ProofPuzzle {

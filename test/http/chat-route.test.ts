@@ -37,6 +37,7 @@ async function edge(t: Test, historyDisabled: boolean): Promise<(body: object) =
     admit: createAdmission({
       keys: { find: () => null, isOpen: true },
       maxBodyBytes: 1000,
+      gates: { enter: () => () => {} },
       room: createWaitingRoom({ places: 10, maxWaiting: 0, timeoutMs: 1_000 }),
       pressure: () => null,
     }),

@@ -40,6 +40,7 @@ async function world(t: Test, given: Given = {}) {
     admit: createAdmission({
       keys: createKeys({ environment: [KEY], file: [], records: [] }),
       maxBodyBytes: 100_000,
+      gates: { enter: () => () => {} },
       room: createWaitingRoom({ places: given.maxInflight ?? 10, maxWaiting: 0, timeoutMs: 1_000 }),
       pressure: () => null,
     }),

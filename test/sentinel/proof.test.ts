@@ -11,6 +11,7 @@ import {
   requirementsToken,
   searchProof,
 } from '../../src/sentinel/proof.ts';
+import { fitToSeed } from '../../src/sentinel/fit-to-seed.ts';
 import { createNodeHasher } from '../../src/sentinel/node-hasher.ts';
 import type { SearchContext } from '../../src/sentinel/proof.ts';
 import type { ProofTask, ProofText } from '../../src/threads/tasks.ts';
@@ -47,6 +48,10 @@ const task = (seed: string, difficulty: string, text: ProofText, tries = 1_000_0
   cancel: new SharedArrayBuffer(4),
 });
 
+const jsonOf = (text: ProofText, counter: number): string =>
+  Buffer.from(encodeConfig(text, counter), 'base64').toString();
+const entriesOf = (text: ProofText, counter: number): unknown[] =>
+  JSON.parse(jsonOf(text, counter)) as unknown[];
 const sha3 = (text: string): Buffer => createHash('sha3-512').update(text).digest();
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
@@ -164,6 +169,7 @@ t.test('a browser config has the agent, the counters and the page in their place
   const text = browserConfig(
     { userAgent: AGENT, scripts: [SCRIPT], buildId: 'prod-1' },
     { nowMs: () => Date.UTC(2024, 6, 1, 15), random: () => 0.5, newId: () => 'an-id' },
+    'nonce',
   );
   const entries = JSON.parse(Buffer.from(encodeConfig(text, 7), 'base64').toString()) as unknown[];
   t.equal(entries.length, 18);
@@ -171,5 +177,29 @@ t.test('a browser config has the agent, the counters and the page in their place
   const token = requirementsToken(text, '0.123', context());
   t.match(token, /^gAAAAAC[A-Za-z0-9+/]+=*$/);
   t.equal((JSON.parse(Buffer.from(token.slice(7), 'base64').toString()) as unknown[])[4], AGENT);
+  t.end();
+});
+
+t.test('a text for the tail search is what a browser sends, with all that changes in the last block', (t) => {
+  const profile = { userAgent: AGENT, scripts: [SCRIPT], buildId: 'prod-1' };
+  const seeds = fc.string({ unit: 'grapheme', maxLength: 90 });
+  fc.assert(
+    fc.property(seeds, fc.uuid({ version: 4 }), fc.nat(1_000_000), (seed, id, counter) => {
+      const random = Math.random;
+      const drawn = browserConfig(profile, { nowMs: Date.now, random, newId: () => id }, 'tail');
+      const text = fitToSeed(drawn, seed, random);
+      const entries = entriesOf(text, counter);
+      const kept = (all: unknown[]): unknown[] => [...all.slice(0, 10), ...all.slice(15)];
+      t.same(kept(entries), kept(entriesOf(drawn, 0)));
+      t.match(entries[14], /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+      t.equal(entriesOf(text, 0)[14], id);
+      t.equal(jsonOf(text, counter), JSON.stringify(entries), 'numbers are written as a browser writes them');
+      t.ok(Number.isInteger(entries[3]) && entries.length === 18 && Number(entries[13]) > 999);
+      const message = Buffer.from(seed + encodeConfig(text, 0));
+      const digits = Buffer.byteLength(text.parts[0]) + 5;
+      const place = Buffer.byteLength(seed) + Math.floor(digits / 3) * 4;
+      t.ok(place >= message.length - (message.length % 72), 'three digits change in the last block');
+    }),
+  );
   t.end();
 });

@@ -61,6 +61,7 @@ function fixedConfig(): ProofText {
       random: () => 0.5,
       newId: () => '00000000-0000-4000-8000-000000000000',
     },
+    'nonce',
   );
 }
 
