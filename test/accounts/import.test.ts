@@ -241,7 +241,7 @@ t.test("the original's accounts are taken over once, and again when its files ch
   await store.remove([...found.values()].map(({ id }) => id));
   await store.close();
   const again = openIn(t, dataDir);
-  await importOriginal({ dataDir, store: again, nowMs: () => 9, onNotice: t.fail });
+  await importOriginal({ dataDir, store: again, nowMs: () => 9, onNotice: (notice) => t.fail(notice) });
   t.equal(again.accounts().length, 0, 'removed accounts stay away');
   writeFileSync(join(dataDir, 'token.txt'), 'fk-two');
   rmSync(join(dataDir, 'error_token.txt'));

@@ -125,10 +125,10 @@ async function damageLoop(dir: string, name: string, damage: Damage, rounds: num
 t.test('whatever befalls the database, the start succeeds, and nothing wrong comes out', async (t) => {
   const dir = join(t.testdir({}), 'data');
   await fill(dir, 'closed');
-  const flipped = await damageLoop(dir, DB, flipBits, 50);
+  const flipped = await damageLoop(dir, DB, flipBits, 30);
   t.ok(flipped < 5, `a few flipped bits cost ${flipped} records on average`);
-  const truncated = await damageLoop(dir, DB, truncate, 12);
-  const scribbled = await damageLoop(dir, DB, scribble, 12);
+  const truncated = await damageLoop(dir, DB, truncate, 8);
+  const scribbled = await damageLoop(dir, DB, scribble, 8);
   t.ok(truncated > 1 && scribbled > 1, 'the damage is real');
 });
 
@@ -140,9 +140,9 @@ t.test('the same with the log of a process that was killed', async (t) => {
   const started = await start(whole);
   t.strictSame(new Map(started.accounts.map((record) => [record.id, record])), EXPECTED);
   t.strictSame([started.notices, backups(whole)], [[], []], 'a log alone is no damage');
-  t.ok((await damageLoop(dir, DB, flipBits, 12)) < 5);
-  t.ok((await damageLoop(dir, LOG, flipBits, 25)) < 5);
-  await damageLoop(dir, LOG, scribble, 10);
+  t.ok((await damageLoop(dir, DB, flipBits, 6)) < 5);
+  t.ok((await damageLoop(dir, LOG, flipBits, 15)) < 5);
+  await damageLoop(dir, LOG, scribble, 6);
 });
 
 t.test('a log that ends early is how a killed process leaves it: no damage', async (t) => {
@@ -206,7 +206,7 @@ t.test('kill -9 at any moment loses nothing that was acknowledged', async (t) =>
   const program = fileURLToPath(new URL('./store-child.script.js', import.meta.url));
   const random = createRandom(1);
   let acknowledged = 0;
-  for (let round = 0; round < 6; round += 1) {
+  for (let round = 0; round < 4; round += 1) {
     const child = spawn(process.execPath, [program, dir, String(round * 1_000), '1000'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -232,5 +232,5 @@ t.test('kill -9 at any moment loses nothing that was acknowledged', async (t) =>
     );
     t.strictSame(missing, [], `round ${round}: ${numbers.length} acknowledged`);
   }
-  t.ok(acknowledged > 100, `${acknowledged} acknowledged`);
+  t.ok(acknowledged >= 80, `${acknowledged} acknowledged`);
 });

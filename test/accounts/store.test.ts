@@ -48,6 +48,19 @@ function refusal(dataDir: string, dataKey: string | null = null): string {
   }
 }
 
+/** Calls `watch` before each commit of any database, until the returned function is called. */
+function beforeCommit(t: Test, watch: (db: SQLite.Database) => void): () => void {
+  const own = Object.getOwnPropertyDescriptor(SQLite.prototype, 'exec') as PropertyDescriptor;
+  const exec = own.value as (this: SQLite.Database, sql: string) => SQLite.Database;
+  const restore = (): void => void Object.defineProperty(SQLite.prototype, 'exec', own);
+  SQLite.prototype.exec = function (sql) {
+    if (sql === 'COMMIT') watch(this);
+    return exec.call(this, sql);
+  };
+  t.teardown(restore);
+  return restore;
+}
+
 t.test('what was saved is there after a restart, and what was removed is not', async (t) => {
   const dir = join(t.testdir({}), 'made', 'here');
   const { store } = open(t, dir);
@@ -153,17 +166,29 @@ t.test('a disk that does not take changes is told of, and tried again', async (t
   const dir = t.testdir({});
   const { store } = open(t, dir);
   await store.save(accounts(1));
-  const original = SQLite.prototype.exec;
-  SQLite.prototype.exec = function (sql) {
-    if (sql !== 'COMMIT') return original.call(this, sql);
+  const stopWatching = beforeCommit(t, () => {
     throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
-  };
-  t.teardown(() => (SQLite.prototype.exec = original));
+  });
   await t.rejects(store.save([account(1)]), /^DATA_DIR cannot be written \(SQLITE_FULL\)/);
-  SQLite.prototype.exec = original;
+  stopWatching();
   await store.save([account(2)]);
   await store.close();
   t.strictSame(byId((await reopened(t, dir)).store.accounts()), byId(accounts(3)));
+});
+
+t.test('what somebody waits for is forced to the disk, and notes are not', async (t) => {
+  const { store } = open(t, t.testdir({}));
+  const forced: unknown[] = [];
+  const stopWatching = beforeCommit(t, (db) => {
+    forced.push(...(db.prepare('PRAGMA synchronous').raw().all() as unknown[][]).flat());
+  });
+  await Promise.all([store.save([account(1)]), store.save([account(2)])]);
+  t.strictSame(forced, [2], 'FULL, and both in one transaction');
+  store.note(account(1, 1));
+  await sleep(1_500);
+  t.strictSame(forced, [2, 1], 'NORMAL');
+  stopWatching();
+  await store.close();
 });
 
 t.test('with DATA_KEY no token is in any file', async (t) => {
@@ -208,7 +233,7 @@ t.test('without DATA_KEY, or with another, nothing opens and nothing is lost', a
   t.strictSame(byId((await reopened(t, dir, 'the key')).store.accounts()), byId(accounts(3)));
 });
 
-t.test('a token that is removed leaves no trace once the program was restarted', async (t) => {
+t.test('an account that is removed leaves no trace once the program was restarted', async (t) => {
   const dir = t.testdir({});
   const { store } = open(t, dir);
   await store.save(accounts(200));
@@ -217,6 +242,7 @@ t.test('a token that is removed leaves no trace once the program was restarted',
   await store.close();
   await reopened(t, dir);
   t.notOk(bytesIn(dir).includes(CANARY));
+  t.notOk(bytesIn(dir).includes(account(1).id), 'not even its name');
 });
 
 t.test('what was sealed for one account opens for no other', (t) => {

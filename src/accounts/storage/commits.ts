@@ -15,8 +15,8 @@ interface Job {
   readonly reject: (error: StoreError) => void;
 }
 
-/** So many lines in one transaction block the thread for a few ms. */
-const MAX_GROUP = 100;
+/** So many lines in one transaction take the thread some 3 ms, beside what the disk takes for its sync. */
+const MAX_GROUP = 50;
 const NOTE_DELAY_MS = 1_000;
 const RETRY_DELAY_MS = 10_000;
 

@@ -25,7 +25,7 @@ const VERSION = 1;
  * The log is moved into the database at about this size. SQLite's own rule would write over an old log,
  * which then could not be told from a damaged one.
  */
-const MAX_LOG_BYTES = 1024 ** 2;
+const MAX_LOG_BYTES = 4 * 1024 ** 2;
 /** Its own and one of the index: as many as a change writes at most, in the long run. */
 const PAGES_PER_LINE = 2;
 
