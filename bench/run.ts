@@ -1,5 +1,6 @@
 import { publish } from './_util/report.ts';
 import type { Report } from './_util/report.ts';
+import { benchExits } from './load/exits.ts';
 import { benchStream } from './load/stream.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
 import { benchProof } from './micro/sentinel/proof.ts';
@@ -10,6 +11,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   decode: benchDecode,
   tokens: benchAnswerCutter,
   stream: benchStream,
+  exits: benchExits,
 };
 const EXIT_USAGE = 64;
 
