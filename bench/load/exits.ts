@@ -73,10 +73,10 @@ async function startWays(scope: Scope): Promise<readonly Way[]> {
     ways.push({ name: kind, proxies: [`${kind}://127.0.0.1:${port}`] });
   }
   if (whyNot('openssl') === null) {
-    const { ca, issue } = createAuthority(scope);
-    const { key, cert } = issue('IP:127.0.0.1');
+    const authority = createAuthority(scope);
+    const { key, cert } = authority.issue('IP:127.0.0.1');
     const { port } = await start(scope, './proxy-server.js', { KIND: 'https', KEY: key, CERT: cert });
-    ways.push({ name: 'https', proxies: [`https://127.0.0.1:${port}`], ca });
+    ways.push({ name: 'https', proxies: [`https://127.0.0.1:${port}`], ca: authority.ca });
   }
   for (const [program, scheme] of [
     ['tinyproxy', 'http'],
