@@ -1,6 +1,7 @@
 import { publish } from './_util/report.ts';
 import type { Report } from './_util/report.ts';
 import { benchFaults } from './load/faults.ts';
+import { benchExits } from './load/exits.ts';
 import { benchStream } from './load/stream.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
 import { benchProof } from './micro/sentinel/proof.ts';
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   tokens: benchAnswerCutter,
   stream: benchStream,
   faults: benchFaults,
+  exits: benchExits,
 };
 const EXIT_USAGE = 64;
 

@@ -151,7 +151,8 @@ export function createLeases(options: LeasesOptions): Leases {
     const resident = account ?? owner;
     const isVisitor = identity.token === null;
     const prefer = known?.way ?? { origin: null, exit: isVisitor ? null : recent.find(resident) };
-    const { way, release: leaveWay } = ways.pick({ prefer, avoid: tried });
+    const avoid = known?.left === undefined ? tried : [...tried, known.left];
+    const { way, release: leaveWay } = ways.pick({ prefer, avoid });
     const deviceId = known?.deviceId ?? tenant.deviceId ?? newId();
     let isReleased = false;
     inFlight += 1;

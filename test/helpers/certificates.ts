@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Test } from 'tap';
 
 /** PEM, and where it lies. */
 export interface KeyPair {
@@ -21,10 +20,15 @@ export interface Authority {
 
 const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
 
+/** What tidies up at its end: a test, or whatever else. */
+export interface Scope {
+  teardown(tidy: () => unknown): void;
+}
+
 /** Takes the program `openssl`. */
-export function createAuthority(t: Test): Authority {
+export function createAuthority(scope: Scope): Authority {
   const folder = mkdtempSync(join(tmpdir(), 'chat2api-certificates-'));
-  t.teardown(() => rmSync(folder, { recursive: true }));
+  scope.teardown(() => rmSync(folder, { recursive: true }));
   const openssl = (...args: string[]): unknown =>
     execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   openssl('req', '-x509', ...KEY, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=test authority');

@@ -6,8 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Test } from 'tap';
-import type { KeyPair } from './certificates.ts';
+import type { KeyPair, Scope } from './certificates.ts';
 
 export const USER = 'proxy-user';
 
@@ -49,7 +48,11 @@ function isRunnable(file: string): boolean {
 }
 
 /** Starts a proxy server that lets its callers go to this machine, and ends it with the test; its port. */
-export async function startProxy(t: Test, program: ProxyProgram, wishes: ProxyWishes = {}): Promise<number> {
+export async function startProxy(
+  scope: Scope,
+  program: ProxyProgram,
+  wishes: ProxyWishes = {},
+): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), `chat2api-${program}-`));
   // Some go on as another user, who must be able to read their settings.
   chmodSync(folder, 0o755);
@@ -60,7 +63,7 @@ export async function startProxy(t: Test, program: ProxyProgram, wishes: ProxyWi
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
   const exited = once(child, 'exit');
-  t.teardown(async () => {
+  scope.teardown(async () => {
     child.kill('SIGTERM');
     const killing = setTimeout(() => child.kill('SIGKILL'), 1_000);
     await exited;

@@ -52,7 +52,7 @@ async function startBackend(t: Test, authority: Authority, names: string, days =
     if (socket.isSessionReused()) handshakes.resumed += 1;
   });
   new WebSocketServer({ server }).on('connection', (socket) => {
-    socket.on('message', (message) => socket.send(`you said ${String(message)}`));
+    socket.on('message', (message: Buffer) => socket.send(`you said ${message.toString()}`));
   });
   return { port: await listen(t, server), handshakes };
 }

@@ -6,8 +6,6 @@ import type { AddressInfo, Socket } from 'node:net';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { Turn } from '../../src/conversation/turn.ts';
-import { Affinity } from '../../src/accounts/affinity.ts';
-import { createDirectAccounts } from '../../src/accounts/direct.ts';
 import { ChatError } from '../../src/errors.ts';
 import type { Clearance, Session } from '../../src/chat/ports.ts';
 import { createExchange } from '../../src/outbound/exchange.ts';
@@ -323,43 +321,6 @@ t.test('the build id is found where each age of the page has it', (t) => {
   t.match(parseLanding(`<html lang=en data-build=prod-2>${dpl}`), { buildId: 'prod-2' });
   t.equal(parseLanding('<html><script>1</script></html>'), null);
   t.end();
-});
-
-t.test('sessions are spread over gateways and ways out, and counted until given back', async (t) => {
-  let exits = 0;
-  const accounts = createDirectAccounts({
-    origins: ['http://a/', 'http://b'],
-    pickExit: () => `exit-${(exits += 1)}`,
-    newId: randomUUID,
-    affinity: new Affinity({ maxEntries: 1, idleMs: 1, nowMs: Date.now }),
-  });
-  const credential = { kind: 'access', token: 'x', accountId: null } as const;
-  const caller = { kind: 'own', credential } as const;
-  const turn = {
-    model: { slug: 'auto', gizmoId: null },
-    messages: [],
-    keepHistory: false,
-    conversationId: null,
-    parentMessageId: null,
-    hints: [],
-  };
-  const first = await accounts.lease(caller, turn, [], never);
-  const second = await accounts.lease(caller, turn, [], never);
-  t.match(
-    [first.session, second.session],
-    [
-      { origin: 'http://a', exit: 'exit-1', identity: { token: 'x', accountId: null } },
-      { origin: 'http://b' },
-    ],
-  );
-  t.not(first.session.deviceId, second.session.deviceId);
-  t.equal(accounts.inFlight, 2);
-  first.release(null);
-  first.release(null);
-  second.release(null);
-  t.equal(accounts.inFlight, 0);
-  await t.rejects(accounts.lease(caller, turn, [], AbortSignal.abort()), { name: 'AbortError' });
-  t.equal(accounts.inFlight, 0);
 });
 
 t.test('a model for paying accounts only is refused to others, before any work is done', async (t) => {
