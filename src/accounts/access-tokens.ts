@@ -86,19 +86,18 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   }
 
   function callerEntry(refreshToken: string): Entry {
-    forgetCallers(nowMs() - CALLER_IDLE_MS, maxCallers);
+    forgetCallers(nowMs() - CALLER_IDLE_MS);
     const key = createHash('sha256').update(refreshToken).digest('base64url');
     const entry = callers.get(key) ?? createEntry(null);
     entry.usedMs = nowMs();
     callers.delete(key);
     callers.set(key, entry);
-    forgetCallers(-Infinity, maxCallers);
     return entry;
   }
 
-  function forgetCallers(idleSinceMs: number, maxKept: number): void {
+  function forgetCallers(idleSinceMs: number): void {
     for (const [key, { usedMs }] of callers) {
-      if (callers.size <= maxKept && usedMs > idleSinceMs) return;
+      if (callers.size <= maxCallers && usedMs > idleSinceMs) return;
       callers.delete(key);
     }
   }

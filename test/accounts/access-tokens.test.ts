@@ -7,8 +7,12 @@ import type { AccessTokens, Renewal } from '../../src/accounts/access-tokens.ts'
 import { holdToken } from '../../src/accounts/held-token.ts';
 import type { TokenOwner } from '../../src/accounts/records.ts';
 import { createRefreshSchedule } from '../../src/accounts/refresh-schedule.ts';
+import { createRefresh } from '../../src/accounts/refresh.ts';
 import type { Refresh, Refreshed } from '../../src/accounts/refresh.ts';
 import { ChatError } from '../../src/errors.ts';
+import { createExchange } from '../../src/outbound/exchange.ts';
+import { createExits } from '../../src/outbound/exits.ts';
+import { createSandbox } from '../../src/sandbox/server.ts';
 
 const DAY_MS = 86_400_000;
 const START_MS = 1_800_000_000_000;
@@ -337,4 +341,47 @@ t.test('a service that is down is asked less and less', async (t) => {
   await sleep(400);
   schedule.close();
   t.ok(one.exchanged.length >= 2 && one.exchanged.length <= 9, String(one.exchanged.length));
+});
+
+t.test('against the sandbox: a rotated grant goes on, a refused one does not', async (t) => {
+  const sandbox = createSandbox({
+    host: '127.0.0.1',
+    port: 0,
+    defaults: { rotateRefreshTokens: true, accessTokenLifetimeS: 600 },
+  });
+  const { port } = await sandbox.listen();
+  const exits = createExits({ proxies: [], connectTimeoutMs: 2_000 });
+  t.teardown(async () => {
+    await exits.destroy();
+    await sandbox.close();
+  });
+  const told: unknown[] = [];
+  let skewMs = 0;
+  const clock = { nowMs: () => Date.now() + skewMs, random: Math.random };
+  const tokens = createAccessTokens({
+    ...clock,
+    refresh: createRefresh({
+      ...clock,
+      exchange: createExchange(exits),
+      url: `http://127.0.0.1:${port}/oauth/token`,
+      userAgent: 'Test/1',
+      exit: () => exits.pick(),
+    }),
+    onRefreshed: (_, { refreshToken, plan }) => void told.push({ plan, length: refreshToken?.length }),
+    onFailed: (_, { code, message }) => void told.push({ code, message }),
+  });
+  const root = `team-canary-${'x'.repeat(33)}`;
+  const first = await tokens.tokenFor(ownerOf(root), NEVER);
+  skewMs = 600_000;
+  const second = await tokens.tokenFor(ownerOf(root), NEVER);
+  t.not(second, first);
+  const own = await tokens.ownTokenFor({ kind: 'refresh', token: root, accountId: null }, NEVER);
+  t.not(own, second, 'a caller with the same grant');
+  const revoked = `revoked-canary-${'x'.repeat(30)}`;
+  await t.rejects(tokens.tokenFor({ ...ownerOf(revoked), id: 'acc-2' }, NEVER), {
+    code: 'account_unauthorized',
+  });
+  const granted = { plan: 'team', length: 45 };
+  t.match(told, [granted, granted, { code: 'account_unauthorized' }]);
+  t.notMatch(JSON.stringify(told), /canary/);
 });

@@ -110,6 +110,9 @@ t.test('a key of several sources is one, and stays with the first', (t) => {
   t.same(ring.records(), [], 'a key that its source lets go must not live on in ours');
   t.equal(ring.find('sk-env'), keyIdOf('sk-env'));
   t.equal(ring.find(keyIdOf('sk-env')), null, 'its id opens nothing');
+  const forged = { ...toRecord('sk-other', 'x', LIMITS, 1), sha256: '0'.repeat(64) };
+  ring.add(forged);
+  t.equal(ring.find('sk-other'), null, 'nor does the beginning of a digest');
   t.notOk(
     JSON.stringify([ring.entries(), ring.records()]).includes('sk-'),
     'the keys themselves are not kept',
