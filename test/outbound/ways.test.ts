@@ -176,6 +176,44 @@ t.test('what may be the fault of either finds its culprit', (t) => {
   t.end();
 });
 
+t.test('a challenge counts against the address that got it, which may be a gateway of its own', (t) => {
+  const challenged = (): ChatError => new ChatError('upstream_challenge', 'prove it');
+  const byExit = world({ exits: 3, gateways: 2 });
+  for (let at = 0; at < 30; at += 1) {
+    for (const exit of [1, 2, 3]) {
+      if (byExit.exit(exit)?.state === 'well') {
+        byExit.go(byExit.way(exit, (at % 2) + 1), exit === 2 ? challenged() : null);
+      }
+    }
+  }
+  t.strictSame(
+    [1, 2, 3].map((exit) => byExit.exit(exit)?.state),
+    ['well', 'ejected', 'well'],
+  );
+  t.strictSame(
+    [1, 2].map((gateway) => byExit.gateway(gateway)?.state),
+    ['well', 'well'],
+  );
+
+  const byGateway = world({ exits: 3, gateways: 2 });
+  for (let at = 0; at < 30; at += 1) {
+    for (const gateway of [1, 2]) {
+      if (byGateway.gateway(gateway)?.state === 'well') {
+        byGateway.go(byGateway.way((at % 3) + 1, gateway), gateway === 2 ? challenged() : null);
+      }
+    }
+  }
+  t.strictSame(
+    [1, 2, 3].map((exit) => byGateway.exit(exit)?.state),
+    ['well', 'well', 'well'],
+  );
+  t.strictSame(
+    [1, 2].map((gateway) => byGateway.gateway(gateway)?.state),
+    ['well', 'ejected'],
+  );
+  t.end();
+});
+
 t.test('a part of the nodes stays in use whatever they do, and the cap is what holds it', (t) => {
   const caps = { 1: 0, 2: 1, 3: 2, 4: 2, 5: 3, 10: 7 };
   for (const [count, cap] of Object.entries(caps)) {
