@@ -517,3 +517,26 @@ t.test('heads of successful answers are timed, of refusals and uploads not', asy
     [[DIRECT, origin, true]],
   );
 });
+
+t.test('no request tries an exit and a gateway at once: whose fault would it be?', (t) => {
+  const { ways, go, way, clock } = world({ exits: 3, gateways: 2 });
+  go(way(1, 2), unwell(), 5);
+  go(way(2, 1), dead(), 5);
+  clock.now += 30_000;
+  const first = ways.pick(ANY);
+  t.equal(first.way.origin, way(1, 2).origin);
+  t.not(first.way.exit, way(2).exit);
+  t.strictSame(ways.pick(ANY).way, way(2, 1), 'the next one tries the exit');
+  t.end();
+});
+
+t.test('who fails, or never answered, does not look better for it', (t) => {
+  const silent = world({ exits: 2 });
+  silent.ways.observe(silent.way(1), 100);
+  t.ok((silent.spread(200)[silent.names[0] as string] ?? 0) > 50, 'no latency is not a short one');
+  const failing = world({ exits: 2 });
+  failing.go(failing.way(2), dead(), 4);
+  t.equal(failing.exit(2)?.state, 'well');
+  t.strictSame(failing.spread(100)[failing.names[1] as string], 0, 'avoided already before it is ejected');
+  t.end();
+});
