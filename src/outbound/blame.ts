@@ -16,7 +16,7 @@ type Row = Blame | ((failure: ChatError) => Blame);
 
 const nobody = (because: Excuse): Blame => ({ on: 'nobody', because });
 const hard = (on: 'exit' | 'gateway' | 'either'): Blame => ({ on, grade: 'hard' });
-const soft = (on: 'exit' | 'gateway' | 'either'): Blame => ({ on, grade: 'soft' });
+const soft = (on: 'gateway' | 'either'): Blame => ({ on, grade: 'soft' });
 
 const REQUEST = nobody('request');
 
@@ -45,11 +45,12 @@ const BLAMES: Readonly<Record<ErrorCode, Row>> = {
   shutting_down: nobody('overload'),
   internal_error: nobody('internal'),
   // Any stranger can ask without a token, and must not be able to close a way to those who have one.
-  anonymous_unavailable: ({ retryable }) => (retryable ? soft('exit') : REQUEST),
-  upstream_challenge: hard('exit'),
-  pow_difficulty_too_high: hard('exit'),
+  anonymous_unavailable: ({ retryable }) => (retryable ? soft('either') : REQUEST),
+  // It dislikes an address: the exit's, or that of a gateway which asks the backend on our behalf.
+  upstream_challenge: hard('either'),
+  pow_difficulty_too_high: hard('either'),
   // "Unusual activity" is said to addresses and to accounts alike; moderation, which is final, to neither.
-  upstream_refused: ({ retryable }) => (retryable ? soft('exit') : REQUEST),
+  upstream_refused: ({ retryable }) => (retryable ? soft('either') : REQUEST),
   upstream_unreachable: (failure) => placed(failure, 'either'),
   upstream_timeout: (failure) => placed(failure, 'either'),
   // A call that is refused for its form may have had its form from the client.

@@ -1,5 +1,7 @@
-import { HEALTH_POLICY, NodeHealth } from './health.ts';
-import type { HealthPolicy, NodeEvent } from './health.ts';
+import { HEALTH_POLICY } from './health-policy.ts';
+import type { HealthPolicy } from './health-policy.ts';
+import { NodeHealth } from './health.ts';
+import type { NodeEvent } from './health.ts';
 
 export interface SetPolicy extends HealthPolicy {
   /** No more than this share of the nodes, rounded down, is ejected at a time: 1 of 2, 2 of 3, 3 of 5, 7 of 10. */

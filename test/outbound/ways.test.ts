@@ -176,6 +176,44 @@ t.test('what may be the fault of either finds its culprit', (t) => {
   t.end();
 });
 
+t.test('a challenge counts against the address that got it, which may be a gateway of its own', (t) => {
+  const challenged = (): ChatError => new ChatError('upstream_challenge', 'prove it');
+  const byExit = world({ exits: 3, gateways: 2 });
+  for (let at = 0; at < 30; at += 1) {
+    for (const exit of [1, 2, 3]) {
+      if (byExit.exit(exit)?.state === 'well') {
+        byExit.go(byExit.way(exit, (at % 2) + 1), exit === 2 ? challenged() : null);
+      }
+    }
+  }
+  t.strictSame(
+    [1, 2, 3].map((exit) => byExit.exit(exit)?.state),
+    ['well', 'ejected', 'well'],
+  );
+  t.strictSame(
+    [1, 2].map((gateway) => byExit.gateway(gateway)?.state),
+    ['well', 'well'],
+  );
+
+  const byGateway = world({ exits: 3, gateways: 2 });
+  for (let at = 0; at < 30; at += 1) {
+    for (const gateway of [1, 2]) {
+      if (byGateway.gateway(gateway)?.state === 'well') {
+        byGateway.go(byGateway.way((at % 3) + 1, gateway), gateway === 2 ? challenged() : null);
+      }
+    }
+  }
+  t.strictSame(
+    [1, 2, 3].map((exit) => byGateway.exit(exit)?.state),
+    ['well', 'well', 'well'],
+  );
+  t.strictSame(
+    [1, 2].map((gateway) => byGateway.gateway(gateway)?.state),
+    ['well', 'ejected'],
+  );
+  t.end();
+});
+
 t.test('a part of the nodes stays in use whatever they do, and the cap is what holds it', (t) => {
   const caps = { 1: 0, 2: 1, 3: 2, 4: 2, 5: 3, 10: 7 };
   for (const [count, cap] of Object.entries(caps)) {
@@ -478,4 +516,27 @@ t.test('heads of successful answers are timed, of refusals and uploads not', asy
     seen.map(([exit, to, ms]) => [exit, to, ms > 20]),
     [[DIRECT, origin, true]],
   );
+});
+
+t.test('no request tries an exit and a gateway at once: whose fault would it be?', (t) => {
+  const { ways, go, way, clock } = world({ exits: 3, gateways: 2 });
+  go(way(1, 2), unwell(), 5);
+  go(way(2, 1), dead(), 5);
+  clock.now += 30_000;
+  const first = ways.pick(ANY);
+  t.equal(first.way.origin, way(1, 2).origin);
+  t.not(first.way.exit, way(2).exit);
+  t.strictSame(ways.pick(ANY).way, way(2, 1), 'the next one tries the exit');
+  t.end();
+});
+
+t.test('who fails, or never answered, does not look better for it', (t) => {
+  const silent = world({ exits: 2 });
+  silent.ways.observe(silent.way(1), 100);
+  t.ok((silent.spread(200)[silent.names[0] as string] ?? 0) > 50, 'no latency is not a short one');
+  const failing = world({ exits: 2 });
+  failing.go(failing.way(2), dead(), 4);
+  t.equal(failing.exit(2)?.state, 'well');
+  t.strictSame(failing.spread(100)[failing.names[1] as string], 0, 'avoided already before it is ejected');
+  t.end();
 });
