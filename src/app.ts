@@ -68,7 +68,8 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   const ways = createWays({
     exits: dialled.names,
     gateways: config.chatgptBaseUrls,
-    nowMs: Date.now,
+    // Of the wall clock, for pages show it, and never going back.
+    nowMs: () => performance.timeOrigin + performance.now(),
     random: Math.random,
     onEvent: (event) => logNode(log, event),
   });

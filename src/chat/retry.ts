@@ -124,10 +124,12 @@ const SPENT_RETRY_S = 1;
 
 /** The failure as the client gets it when we would have retried and may not: it is told when to. */
 export function withRetryAfter(failure: ChatError): ChatError {
-  const { code, message, param, retryable, place, unsent, cause } = failure;
+  const { code, message, param, retryable, place, unsent, limit, account, cause } = failure;
   return new ChatError(code, message, {
     ...(param === null ? {} : { param }),
     ...(place === null ? {} : { place }),
+    ...(limit === null ? {} : { limit }),
+    ...(account === null ? {} : { account }),
     retryAfterS: failure.retryAfterS ?? SPENT_RETRY_S,
     retryable,
     unsent,
