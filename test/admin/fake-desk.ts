@@ -177,7 +177,7 @@ export function account(id: string, change: Partial<AccountView> = {}): AccountV
   };
 }
 
-export function node(name: string, change: Partial<NodeView> = {}): NodeView {
+function node(name: string, change: Partial<NodeView> = {}): NodeView {
   return {
     name,
     state: 'well',
