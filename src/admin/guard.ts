@@ -9,7 +9,7 @@ import type { Session, Sessions } from './sessions.ts';
 export const COOKIE = 'chat2api_admin';
 
 /** The header in which the page returns its session's `csrf`. */
-export const CSRF_HEADER = 'x-csrf-token';
+const CSRF_HEADER = 'x-csrf-token';
 
 /** What lets a request in. */
 export interface Pass {

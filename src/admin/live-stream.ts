@@ -1,6 +1,9 @@
 import type { SseWriter } from '../http/sse-writer.ts';
 import type { LiveFeed, Watcher } from './live-feed.ts';
 
+/** What it needs of an `SseWriter`. */
+export type LiveWriter = Pick<SseWriter, 'closed' | 'write' | 'onDrain' | 'end'>;
+
 /** Some 50 KB: what a reader who stops costs at most, beside the ids of what he has not read. */
 const ACCOUNTS_PER_FRAME = 100;
 
@@ -9,7 +12,7 @@ const ACCOUNTS_PER_FRAME = 100;
  * steps between and gets the latest, and memory does not grow with what happens meanwhile.
  */
 export class LiveStream implements Watcher {
-  readonly #writer: SseWriter;
+  readonly #writer: LiveWriter;
   readonly #feed: LiveFeed;
   readonly #isValid: () => boolean;
   readonly #untold = new Set<string>();
@@ -17,7 +20,7 @@ export class LiveStream implements Watcher {
   #full = false;
 
   /** `isValid`: may he still read? */
-  constructor(writer: SseWriter, feed: LiveFeed, isValid: () => boolean) {
+  constructor(writer: LiveWriter, feed: LiveFeed, isValid: () => boolean) {
     this.#writer = writer;
     this.#feed = feed;
     this.#isValid = isValid;

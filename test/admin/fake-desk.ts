@@ -24,11 +24,14 @@ export class FakeDesk implements Desk {
   readonly imported: string[] = [];
   nodes: { exits: readonly NodeView[]; gateways: readonly NodeView[] } = { exits: [], gateways: [] };
   waiting = 0;
+  /** Gives each account as a new object each time it is asked. */
+  copies = false;
   #accounts = new Map<string, AccountView>();
   #keys = new Map<string, KeyView>();
 
   accounts(): readonly AccountView[] {
-    return [...this.#accounts.values()];
+    const accounts = [...this.#accounts.values()];
+    return this.copies ? accounts.map((account) => ({ ...account })) : accounts;
   }
 
   put(...accounts: readonly AccountView[]): void {
@@ -174,7 +177,7 @@ export function account(id: string, change: Partial<AccountView> = {}): AccountV
   };
 }
 
-export function node(name: string, change: Partial<NodeView> = {}): NodeView {
+function node(name: string, change: Partial<NodeView> = {}): NodeView {
   return {
     name,
     state: 'well',

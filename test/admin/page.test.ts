@@ -98,7 +98,8 @@ t.test('adds accounts from a paste and says what became of each line', async (t)
   t.same(await page.locator('.lines .pill').allTextContents(), ['Rejected', 'Added', 'Known']);
   const file = { name: 'more.txt', mimeType: 'text/plain', buffer: Buffer.from('beta-token\ngamma-token\n') };
   await page.getByLabel('Or a file').setInputFiles(file);
-  await page.waitForFunction("document.querySelector('textarea').value.startsWith('beta')");
+  const input = page.getByLabel('Tokens, one per line');
+  while (!(await input.inputValue()).startsWith('beta')) await page.waitForTimeout(20);
   await page.getByRole('button', { name: 'Add', exact: true }).click();
   await page.getByText('2 added, 0 updated, 0 known, 0 rejected').waitFor();
   t.equal(desk.accounts().length, 3);
@@ -181,10 +182,12 @@ t.test('asks again and again where the stream does not come through', async (t) 
   const desk = busyDesk(Date.now());
   const base = await start(t, desk);
   const { page } = await open(t, base);
+  await page.clock.install();
   await page.route('**/admin/events', (route) => route.fulfill({ status: 502, body: '' }));
   await logIn(page);
   await page.getByText('Every 5 s').waitFor();
   desk.put(account('feedfacecafe'));
+  await page.clock.fastForward(5_000);
   await page.getByText('feedfacecafe').first().waitFor();
   t.pass('the change came without the stream');
 });

@@ -168,6 +168,11 @@ export class AccountRow {
 
 function detailsOf(view: AccountView, nowMs: number, texts: Texts): string {
   const { plan, kind, workspace, tokenExpiresMs } = view;
-  const expires = tokenExpiresMs === null ? null : texts.expires(relative(tokenExpiresMs, nowMs, texts));
-  return [plan, texts.kinds[kind], workspace, expires].filter((part) => part !== null).join(' · ');
+  const expiry = tokenExpiresMs === null ? null : expiryOf(tokenExpiresMs, nowMs, texts);
+  return [plan, texts.kinds[kind], workspace, expiry].filter((part) => part !== null).join(' · ');
+}
+
+function expiryOf(atMs: number, nowMs: number, texts: Texts): string {
+  const when = relative(atMs, nowMs, texts);
+  return atMs >= nowMs ? texts.expires(when) : texts.expired(when);
 }

@@ -1,5 +1,5 @@
 /** An answer that was a refusal; its message is the server's, written for people. */
-export class ApiError extends Error {
+class ApiError extends Error {
   readonly status: number;
 
   constructor(status: number, message: string) {

@@ -24,7 +24,7 @@ class App {
   readonly #state = new PageState(() => this.#update());
   readonly #api = new Api(() => this.#onLoggedOut());
   readonly #live = new Live(this.#state, this.#api);
-  readonly #messages = new Messages();
+  readonly #messages = new Messages(() => TEXTS[this.#language].cancel);
   readonly #main = el('main');
   readonly #head = el('header');
   readonly #connection = el('span', { class: 'connection', role: 'status' });

@@ -22,7 +22,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 export function keyColumns(texts: Texts): readonly string[] {
-  return [texts.keyName, ...COLUMNS.map(({ head }) => head(texts))];
+  return [texts.keyName, ...COLUMNS.map((column) => column.head(texts))];
 }
 
 /** One key. Its elements stay while its counters run, so that a press on a button is never lost. */
@@ -47,9 +47,9 @@ export class KeyRow {
   update(key: KeyView): void {
     const { texts } = this.#context;
     setText(this.#name, key.name);
-    for (const [i, { value }] of COLUMNS.entries()) {
+    for (const [i, column] of COLUMNS.entries()) {
       const element = this.#values[i];
-      if (element) setText(element, String(value(key, texts)));
+      if (element) setText(element, String(column.value(key, texts)));
     }
   }
 

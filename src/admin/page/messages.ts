@@ -11,12 +11,17 @@ const MAX_MESSAGES = 4;
 /** Short messages at the edge of the page, read out by screen readers. They survive a change of language. */
 export class Messages {
   readonly root = el('div', { class: 'messages', role: 'status', 'aria-live': 'polite' });
+  readonly #closeLabel: () => string;
   #shown: PageElement[] = [];
+
+  constructor(closeLabel: () => string) {
+    this.#closeLabel = closeLabel;
+  }
 
   say(text: string, mood: Mood = 'good'): void {
     const message = el('div', { class: `message ${mood}` }, el('span', {}, text));
     const close = button('×', 'close', () => this.#drop(message));
-    close.setAttribute('aria-label', '×');
+    close.setAttribute('aria-label', this.#closeLabel());
     message.append(close);
     this.#shown = [...this.#shown, message].slice(-MAX_MESSAGES);
     this.root.replaceChildren(...this.#shown);

@@ -92,6 +92,7 @@ export interface Texts {
   readonly in: (duration: string) => string;
   readonly ago: (duration: string) => string;
   readonly expires: (when: string) => string;
+  readonly expired: (when: string) => string;
   /** Days, hours, minutes, seconds. */
   readonly units: readonly [string, string, string, string];
 }
@@ -194,6 +195,7 @@ const EN: Texts = {
   in: (duration) => `in ${duration}`,
   ago: (duration) => `${duration} ago`,
   expires: (when) => `expires ${when}`,
+  expired: (when) => `expired ${when}`,
   units: ['d', 'h', 'm', 's'],
 };
 
@@ -294,6 +296,7 @@ const ZH: Texts = {
   in: (duration) => `${duration}后`,
   ago: (duration) => `${duration}前`,
   expires: (when) => `${when}过期`,
+  expired: (when) => `${when}过期`,
   units: [' 天', ' 小时', ' 分', ' 秒'],
 };
 

@@ -3,7 +3,7 @@ import type { Texts } from './texts.ts';
 const UNIT_S = [86_400, 3_600, 60, 1] as const;
 
 /** `4m 12s`: the largest unit that fits and the one below it. */
-export function duration(ms: number, { units }: Texts): string {
+function duration(ms: number, { units }: Texts): string {
   let restS = Math.max(0, Math.round(ms / 1000));
   const parts: string[] = [];
   for (const [i, unitS] of UNIT_S.entries()) {
