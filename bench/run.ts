@@ -1,6 +1,7 @@
 import { publish } from './_util/report.ts';
 import type { Report } from './_util/report.ts';
 import { benchStream } from './load/stream.ts';
+import { benchPool } from './micro/accounts/pool.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
 import { benchProof } from './micro/sentinel/proof.ts';
 import { benchDecode } from './micro/upstream/protocol/stream-decoder.ts';
@@ -9,6 +10,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   pow: benchProof,
   decode: benchDecode,
   tokens: benchAnswerCutter,
+  pool: benchPool,
   stream: benchStream,
 };
 const EXIT_USAGE = 64;
