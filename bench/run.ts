@@ -3,6 +3,7 @@ import type { Report } from './_util/report.ts';
 import { benchFaults } from './load/faults.ts';
 import { benchExits } from './load/exits.ts';
 import { benchStream } from './load/stream.ts';
+import { benchPool } from './micro/accounts/pool.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
 import { benchProof } from './micro/sentinel/proof.ts';
 import { benchThreads } from './micro/threads/pool.ts';
@@ -13,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   threads: benchThreads,
   decode: benchDecode,
   tokens: benchAnswerCutter,
+  pool: benchPool,
   stream: benchStream,
   faults: benchFaults,
   exits: benchExits,

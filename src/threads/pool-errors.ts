@@ -16,7 +16,7 @@ export function tookTooLong(timeoutMs: number): ChatError {
   return new ChatError(
     'upstream_timeout',
     `The backend's proof of work was not found within ${timeoutMs / 1000} s. Try again.`,
-    { retryable: true },
+    { retryable: true, place: 'neither' },
   );
 }
 

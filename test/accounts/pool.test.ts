@@ -201,7 +201,6 @@ t.test('all limited: refused at once with the earliest time, and served when it 
   t.notOk(b.hasOther);
   t.equal(pool.counts().ready, 0);
   b.release(capped(900));
-  // The other one is the first now.
   await t.rejects(lease(), { code: 'rate_limit_exceeded', retryAfterS: 200 });
 });
 
