@@ -22,9 +22,9 @@ export function depart(connection: Connection, nowMs: number): Departure {
  * Did the server close the connection as it does with idle ones, at the moment when the request was on
  * its way? Nothing tells for sure that a request was not read; but a connection that had done its work,
  * and was closed before a byte was said to the next request and no later than such news takes to cross
- * it, was most likely closed for being idle. So browsers and nginx send such a request once more (RFC
- * 9112, 9.3.1). For a POST RFC 9110, 9.2.2 wants a reason to believe that it was not processed: this is
- * it, and should it be wrong, a turn that is asked twice does less harm than one that fails for nothing.
+ * it, was most likely closed for being idle. So browsers send such a request once more (RFC 9112, 9.3.1).
+ * RFC 9110, 9.2.2 keeps that from what must not be done twice: a question that may have been read is for
+ * the spine to ask again, within its budget of retries.
  */
 export function crossedClose(error: Error, departure: Departure, nowMs: number): boolean {
   return departure.answers > 0 && nowMs - departure.atMs <= CROSSING_MS && closedUnanswered(error, departure);

@@ -17,6 +17,8 @@ export interface OutboundRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** What is iterable is pulled as fast as it can be sent, and needs a header `content-length`. */
   readonly body: string | AsyncIterable<Uint8Array> | null;
+  /** Being read twice does no harm, as with a GET. */
+  readonly repeatable?: boolean;
 }
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -40,8 +42,8 @@ export interface SendControl {
  * One request over one route. `route` null: the exits have closed. `label` names the proxy in messages.
  *
  * A request that met a connection which was being closed is sent once more on a new one, unnoticed by
- * the reader: at once when it had not been written, else when `crossedClose` believes that it was not
- * read and all of it is still at hand.
+ * the reader: whatever it is when it had not been written, else when `crossedClose` believes that it was
+ * not read and it does no harm should that be wrong.
  */
 export function sendThrough(
   route: Route | null,
@@ -80,8 +82,8 @@ export function sendThrough(
   function mayGoAgain(error: Error, { belief }: Route): boolean {
     if (departure === null) return isBreak(error);
     const nowMs = performance.now();
-    const isAtHand = request.body === null || typeof request.body === 'string';
-    return isAtHand && belief.holds(nowMs) && crossedClose(error, departure, nowMs);
+    const isHarmless = request.method === 'GET' || request.repeatable === true;
+    return isHarmless && belief.holds(nowMs) && crossedClose(error, departure, nowMs);
   }
 
   function goAgain(over: Route): void {

@@ -48,6 +48,8 @@ export async function fetchRequirements(
     path: `${basePath(session)}/sentinel/chat-requirements`,
     headers: baseHeaders(session, profile),
     body: JSON.stringify({ p }),
+    // A second answer is another challenge, no more.
+    repeatable: true,
     timeoutMs,
     step: 'the requirements of the backend (sentinel/chat-requirements)',
   } as const;
