@@ -11,7 +11,7 @@ const ACCOUNTS = 10_000;
 const LIMITED = 1_000;
 const WAITING = 10_000;
 const KEYS = 100;
-const ROUNDS = 200;
+const ROUNDS = 100;
 const MODEL = 'gpt-4o';
 /** No bench takes so long. */
 const LONG_MS = 1e9;
