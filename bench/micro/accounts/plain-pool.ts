@@ -40,12 +40,17 @@ export class PlainPool {
   }
 
   lease(ask: PlainAsk): Promise<PlainLease> {
+    if (this.#idle === 0) return this.#wait(ask);
     let best: PlainAccount | null = null;
-    for (const account of this.#idle === 0 ? [] : this.#accounts) {
+    for (const account of this.#accounts) {
       if (account.inFlight > 0 || account.closed.has(ask.model)) continue;
       if (best === null || account.usedAt < best.usedAt) best = account;
     }
     if (best !== null) return Promise.resolve(this.#grant(best));
+    return this.#wait(ask);
+  }
+
+  #wait(ask: PlainAsk): Promise<PlainLease> {
     return new Promise((resolve) => this.#waiters.push({ ask, resolve }));
   }
 
