@@ -66,8 +66,8 @@ async function benchHandOver(): Promise<Row[]> {
   });
   return hold({
     name: '10,000 wait for 10,000 busy ones',
-    unit: 'hand-over',
-    units: 'hand-overs',
+    unit: 'lease',
+    units: 'leases',
     unitsPerRun: ROUNDS,
     expected: Array.from({ length: ROUNDS }, (_, at) => `k${at % KEYS}`),
     floor: { name: 'a promise', run: () => leaseAndRelease(promises()) },
