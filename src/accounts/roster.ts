@@ -96,7 +96,7 @@ export class Roster {
     const key = account.isUsable && !slot.isLeaving ? account.limitKey : null;
     slot.link.leave();
     if (slot.group?.key !== key) this.#regroup(slot, key);
-    if (slot.group === null || !account.hasRoom(nowMs)) return;
+    if (slot.group === null || slot.group.closed.has(null) || !account.hasRoom(nowMs)) return;
     this.#placed += 1;
     slot.placed = this.#placed;
     slot.tier = account.needsRefresh(nowMs) ? 1 : 0;

@@ -27,8 +27,10 @@ export class PlainPool {
   readonly #waiters: PlainWaiter[] = [];
   readonly #servedAt = new Map<string, number>();
   #count = 0;
+  #idle: number;
 
   constructor(count: number, closedFor: (at: number) => readonly string[]) {
+    this.#idle = count;
     this.#accounts = Array.from({ length: count }, (_, at) => ({
       id: `a${at}`,
       closed: new Set(closedFor(at)),
@@ -38,23 +40,30 @@ export class PlainPool {
   }
 
   lease(ask: PlainAsk): Promise<PlainLease> {
+    if (this.#idle === 0) return this.#wait(ask);
     let best: PlainAccount | null = null;
     for (const account of this.#accounts) {
       if (account.inFlight > 0 || account.closed.has(ask.model)) continue;
       if (best === null || account.usedAt < best.usedAt) best = account;
     }
     if (best !== null) return Promise.resolve(this.#grant(best));
+    return this.#wait(ask);
+  }
+
+  #wait(ask: PlainAsk): Promise<PlainLease> {
     return new Promise((resolve) => this.#waiters.push({ ask, resolve }));
   }
 
   #grant(account: PlainAccount): PlainLease {
     account.inFlight += 1;
+    this.#idle -= 1;
     account.usedAt = this.#count += 1;
     return { id: account.id, release: () => this.#release(account) };
   }
 
   #release(account: PlainAccount): void {
     account.inFlight -= 1;
+    this.#idle += 1;
     account.usedAt = this.#count += 1;
     let next = -1;
     let nextTurn = Infinity;

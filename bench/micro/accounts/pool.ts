@@ -11,7 +11,7 @@ const ACCOUNTS = 10_000;
 const LIMITED = 1_000;
 const WAITING = 10_000;
 const KEYS = 100;
-const ROUNDS = 200;
+const ROUNDS = 100;
 const MODEL = 'gpt-4o';
 /** No bench takes so long. */
 const LONG_MS = 1e9;
@@ -66,8 +66,8 @@ async function benchHandOver(): Promise<Row[]> {
   });
   return hold({
     name: '10,000 wait for 10,000 busy ones',
-    unit: 'hand-over',
-    units: 'hand-overs',
+    unit: 'lease',
+    units: 'leases',
     unitsPerRun: ROUNDS,
     expected: Array.from({ length: ROUNDS }, (_, at) => `k${at % KEYS}`),
     floor: { name: 'a promise', run: () => leaseAndRelease(promises()) },
