@@ -1,5 +1,6 @@
 import { publish } from './_util/report.ts';
 import type { Report } from './_util/report.ts';
+import { benchPresolve } from './load/presolve.ts';
 import { benchStream } from './load/stream.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
 import { benchProof } from './micro/sentinel/proof.ts';
@@ -12,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   decode: benchDecode,
   tokens: benchAnswerCutter,
   stream: benchStream,
+  presolve: benchPresolve,
 };
 const EXIT_USAGE = 64;
 

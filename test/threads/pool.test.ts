@@ -28,7 +28,7 @@ const TEXT = cutConfig([
 const EASY: ProofPuzzle = { seed: '0.5', difficulty: '00ffff', text: TEXT };
 /** Nobody finds this one. */
 const ENDLESS: ProofPuzzle = { seed: '0.5', difficulty: '0'.repeat(64), text: TEXT };
-const FRAGILE = fileURLToPath(new URL('./fragile-worker.js', import.meta.url));
+const FRAGILE = fileURLToPath(new URL('./fragile-worker.script.js', import.meta.url));
 const never = new AbortController().signal;
 
 function openPool(t: Test, options: Partial<ProofPoolOptions> = {}): ProofPool {
