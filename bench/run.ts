@@ -2,6 +2,7 @@ import { publish } from './_util/report.ts';
 import type { Report } from './_util/report.ts';
 import { benchFaults } from './load/faults.ts';
 import { benchExits } from './load/exits.ts';
+import { benchPresolve } from './load/presolve.ts';
 import { benchStream } from './load/stream.ts';
 import { benchPool } from './micro/accounts/pool.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   stream: benchStream,
   faults: benchFaults,
   exits: benchExits,
+  presolve: benchPresolve,
 };
 const EXIT_USAGE = 64;
 

@@ -75,7 +75,25 @@ export function createPorts(config: Config, seams: AppSeams, adapters: Adapters)
   const { link } = createDownloads({ exchange, profile, links: fileLinks });
   const { drawing } = createPendingDrawings({ exchange, profile, random: Math.random });
   const { clear, converse } = sentinel;
-  return { ports: { lease, clear, attach, converse, drawing, link }, models: modelLists.own, sentinel };
+  return {
+    ports: { lease: forgetting(lease, sentinel), clear, attach, converse, drawing, link },
+    models: modelLists.own,
+    sentinel,
+  };
+}
+
+/** What was solved ahead for an account that upstream turns away will not be wanted soon. */
+function forgetting(lease: ChatPorts['lease'], sentinel: Sentinel): ChatPorts['lease'] {
+  return async (...ask) => {
+    const taken = await lease(...ask);
+    return {
+      ...taken,
+      release(failure) {
+        if (failure?.fault === 'account') sentinel.forget(taken.session);
+        taken.release(failure);
+      },
+    };
+  };
 }
 
 function createOpenFile(config: Config, { allowAddress }: AppSeams): OpenAttachment {

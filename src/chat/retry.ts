@@ -32,7 +32,9 @@ export function retryDelayMs(failure: ChatError, state: RetryState): number | nu
   const { attempt, retryTimes, hasOtherAccount, leftMs, isKept, random } = state;
   if (!failure.retryable || attempt > retryTimes) return null;
   if (isKept && mayHaveStarted(failure, state)) return null;
-  if (failure.fault === 'account') return hasOtherAccount && leftMs > 0 ? 0 : null;
+  if (failure.fault === 'account' && hasOtherAccount) return leftMs > 0 ? 0 : null;
+  // "One message at a time": the same account may be free in a moment.
+  if (failure.fault === 'account' && failure.limit !== 'concurrency') return null;
   const askedMs = (failure.retryAfterS ?? 0) * 1000;
   if (askedMs > MAX_DELAY_MS) return null;
   const ceiling = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));

@@ -82,9 +82,18 @@ function ask(
   origin: string,
   id: string,
   body: OutboundRequest['body'] = '{}',
+  repeatable = typeof body === 'string',
 ): Promise<Answer> {
   const headers: Record<string, string> = typeof body === 'string' ? {} : { 'content-length': '4' };
-  const request = { exit: DIRECT, origin, method: 'POST', path: `/${id}`, headers, body } as const;
+  const request = {
+    exit: DIRECT,
+    origin,
+    method: 'POST',
+    path: `/${id}`,
+    headers,
+    body,
+    repeatable,
+  } as const;
   return createExchange(exits)({ ...request, timeoutMs: 20_000, step: 'a test' }, never);
 }
 
@@ -176,6 +185,15 @@ t.test('the same under TLS, whose goodbye is no answer', { skip: noOpenssl }, as
   t.equal((await ask(exits, origin, 'second')).text, 'second');
   t.match(statsOf(exits), { resent: 1, handshakes: 2, reused: 1 });
   t.same(read, ['first', 'second']);
+});
+
+t.test('what must not be asked twice is not sent once more', async (t) => {
+  const backend = await startBackend(t, readsOnce);
+  const exits = openExits(t);
+  await ask(exits, backend.origin, 'first');
+  const lost = await failure(ask(exits, backend.origin, 'second', '{}', false));
+  t.match(lost, { code: 'upstream_unreachable', retryable: true });
+  t.equal(statsOf(exits).resent, 0);
 });
 
 t.test('what is not at hand any more is not sent once more', async (t) => {

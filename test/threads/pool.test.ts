@@ -28,7 +28,7 @@ const TEXT = cutConfig([
 const EASY: ProofPuzzle = { seed: '0.5', difficulty: '00ffff', text: TEXT };
 /** Nobody finds this one. */
 const ENDLESS: ProofPuzzle = { seed: '0.5', difficulty: '0'.repeat(64), text: TEXT };
-const FRAGILE = fileURLToPath(new URL('./fragile-worker.js', import.meta.url));
+const FRAGILE = fileURLToPath(new URL('./fragile-worker.script.js', import.meta.url));
 const never = new AbortController().signal;
 
 function openPool(t: Test, options: Partial<ProofPoolOptions> = {}): ProofPool {
@@ -209,11 +209,17 @@ t.test('a storm of clients that leave balances, whatever the order', async (t) =
 });
 
 t.test('a thread that dies costs no answer, and one puzzle cannot kill for ever', async (t) => {
-  const pool = openPool(t, { worker: FRAGILE, threads: 2, resourceLimits: { maxOldGenerationSizeMb: 32 } });
+  const pool = openPool(t, {
+    worker: FRAGILE,
+    threads: 2,
+    resourceLimits: { maxOldGenerationSizeMb: 32 },
+    queueTimeoutMs: 85_000,
+    timeoutMs: 85_000,
+  });
   await Promise.all([pool.solve(EASY, never), pool.solve(EASY, never)]);
   const before = pool.threadIds;
   const marks = t.testdir({});
-  const neighbours = Array.from({ length: 4 }, () => pool.solve({ ...EASY, difficulty: '000fff' }, never));
+  const neighbours = Array.from({ length: 4 }, () => pool.solve({ ...EASY, difficulty: '001fff' }, never));
   for (const death of ['exit', 'memory']) {
     const deadly = { ...EASY, seed: `${death} ${join(marks, death)}` };
     t.ok(isSolved(deadly, await pool.solve(deadly, never)), death);
