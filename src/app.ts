@@ -79,7 +79,11 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     get inFlight() {
       return dialled.inFlight;
     },
-    send: timedSend(dialled.send, ways.observe, elapsedMs),
+    send: timedSend(
+      (...call) => dialled.send(...call),
+      (way, latencyMs) => ways.observe(way, latencyMs),
+      elapsedMs,
+    ),
   };
   const exchange = createExchange(exits);
   const accounts = openAccounts(config, log, ways, exchange);
