@@ -49,7 +49,7 @@ const HALF_LANES = 32;
 const FIVE = [0, 1, 2, 3, 4] as const;
 const ROTATIONS = rotations();
 
-/** The module `keccak`: LANES, absorb(state, block), permute(state); a state has room for two. */
+/** The module `keccak`: LANES, absorb(to, from, block), permute(state). A state that is permuted has room for two. */
 export function keccakSource(simd: boolean): string {
   const lanes = simd ? SIMD : SCALAR;
   return [
@@ -62,11 +62,12 @@ export function keccakSource(simd: boolean): string {
 }
 
 function absorbSource(lanes: Lanes): string {
-  const lines = Array.from({ length: RATE_LANES }, (_, lane) => {
-    const [state, block] = [at(lanes, 'state', lane), at(lanes, 'block', lane)];
-    return `  ${lanes.store(state, lanes.xor(lanes.load(state), lanes.load(block)))};`;
+  const lines = Array.from({ length: STATE_LANES }, (_, lane) => {
+    const old = lanes.load(at(lanes, 'from', lane));
+    const value = lane < RATE_LANES ? lanes.xor(old, lanes.load(at(lanes, 'block', lane))) : old;
+    return `  ${lanes.store(at(lanes, 'to', lane), value)};`;
   });
-  return `export function absorb(state: usize, block: usize): void {\n${lines.join('\n')}\n}`;
+  return `export function absorb(to: usize, from: usize, block: usize): void {\n${lines.join('\n')}\n}`;
 }
 
 function permuteSource(lanes: Lanes): string {

@@ -13,7 +13,9 @@ export function fixedPuzzle(search: ProofText['search'], difficulty: string, see
     {
       userAgent:
         'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36',
-      scripts: [`https://cdn.oaistatic.com/_next/static/abcdefghijklmnopqrstu/_ssgManifest.js?dpl=${BUILD_ID}`],
+      scripts: [
+        `https://cdn.oaistatic.com/_next/static/abcdefghijklmnopqrstu/_ssgManifest.js?dpl=${BUILD_ID}`,
+      ],
       buildId: BUILD_ID,
     },
     { nowMs: () => 1_750_000_000_123, random, newId: () => '3f2a9c51-7d04-4be8-a6f1-90c2d8e7b35a' },

@@ -23,7 +23,7 @@ interface Figures {
   readonly cpuSPer1000?: number;
 }
 
-const ROUNDS = 7;
+const ROUNDS = 5;
 const ROUND_S = 0.25;
 const WARM_UP_S = 0.4;
 const CHECKED_DIFFICULTY = '0007ff';
@@ -42,7 +42,10 @@ const ALL_CORES_ROUNDS = 5;
 /** Ways to search proofs of work over the config of 18 entries: tries on one core, on all, time to an answer. */
 export async function benchProof(): Promise<Report> {
   const rows = [...(await oneCore()), ...(await allCores()), ...timesToSolve()];
-  return { title: 'proofs of work, 18 entries; processor time per 1,000 answers at 000032', rows: rows.map(toRow) };
+  return {
+    title: 'proofs of work, 18 entries; processor time per 1,000 answers at 000032',
+    rows: rows.map(toRow),
+  };
 }
 
 async function oneCore(): Promise<Figures[]> {
