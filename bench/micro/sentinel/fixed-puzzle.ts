@@ -6,7 +6,7 @@ import type { ProofPuzzle, ProofTask, ProofText } from '../../../src/threads/tas
 const SEED = '0.42424242424242424';
 const BUILD_ID = 'prod-0123456789abcdef0123456789abcdef01234567';
 
-/** The same puzzle each time, of the length that a real page's has: 18 entries, 704 letters. */
+/** The same puzzle each time, of the length that a real page's has: 18 entries, some 700 letters. */
 export function fixedPuzzle(search: ProofText['search'], difficulty: string, seed = SEED): ProofPuzzle {
   const random = repeatable();
   const text = browserConfig(
