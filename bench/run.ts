@@ -1,15 +1,25 @@
 import { publish } from './_util/report.ts';
 import type { Report } from './_util/report.ts';
+import { benchFaults } from './load/faults.ts';
+import { benchExits } from './load/exits.ts';
+import { benchPresolve } from './load/presolve.ts';
 import { benchStream } from './load/stream.ts';
+import { benchPool } from './micro/accounts/pool.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
 import { benchProof } from './micro/sentinel/proof.ts';
+import { benchThreads } from './micro/threads/pool.ts';
 import { benchDecode } from './micro/upstream/protocol/stream-decoder.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   pow: benchProof,
+  threads: benchThreads,
   decode: benchDecode,
   tokens: benchAnswerCutter,
+  pool: benchPool,
   stream: benchStream,
+  faults: benchFaults,
+  exits: benchExits,
+  presolve: benchPresolve,
 };
 const EXIT_USAGE = 64;
 

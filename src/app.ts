@@ -1,38 +1,40 @@
-import { randomUUID } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import { Affinity } from './accounts/affinity.ts';
-import { createDirectAccounts } from './accounts/direct.ts';
-import type { DirectAccounts } from './accounts/direct.ts';
+import { createAccounts } from './accounts/accounts.ts';
+import type { Accounts } from './accounts/accounts.ts';
+import type { Transition } from './accounts/pool.ts';
+import { createAdminRoutes } from './admin/routes.ts';
+import { createMetricsSources } from './app-metrics.ts';
+import { createPorts, profileOf } from './app-ports.ts';
+import type { AppSeams } from './app-ports.ts';
 import { createComplete } from './chat/complete.ts';
-import type { ChatPorts, OwnModels } from './chat/ports.ts';
+import { createRetryBudget } from './chat/retry.ts';
 import type { Config } from './config.ts';
+import { createDesk } from './desk.ts';
 import { createAdmission } from './http/admission.ts';
 import { chatRoute } from './http/chat-route.ts';
 import { filesRoute } from './http/files-route.ts';
 import { imagesRoute } from './http/images-route.ts';
+import { metricsRoute } from './http/metrics-route.ts';
 import { modelsRoutes } from './http/models-routes.ts';
 import { createServer } from './http/server.ts';
-import type { Server } from './http/server.ts';
+import { createWaitingRoom } from './http/waiting-room.ts';
 import type { Log } from './log.ts';
+import { createMetrics } from './metrics/metrics.ts';
 import { createExchange } from './outbound/exchange.ts';
+import type { Exchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
 import type { Exits } from './outbound/exits.ts';
-import { createFetchFile } from './outbound/fetch-file.ts';
-import { createClearance } from './sentinel/clearance.ts';
+import type { NodeEvent } from './outbound/health.ts';
+import { timedSend } from './outbound/timed-send.ts';
+import { createWays } from './outbound/ways.ts';
+import type { Ways } from './outbound/ways.ts';
+import { createPressure } from './pressure.ts';
 import { createProofPool } from './threads/pool.ts';
-import type { ProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
-import { createUpstreamClient } from './upstream/client.ts';
-import { createDownloads } from './upstream/downloads.ts';
+import { createAccountCheck } from './upstream/account-check.ts';
 import { createFileLinks } from './upstream/file-links.ts';
-import type { FileLinks } from './upstream/file-links.ts';
-import { createFileSource } from './upstream/file-source.ts';
-import type { OpenAttachment } from './upstream/file-source.ts';
-import { createFiles } from './upstream/files.ts';
 import { createFileStreams } from './upstream/file-streams.ts';
-import type { ClientProfile } from './upstream/headers.ts';
-import { createModelLists } from './upstream/models.ts';
-import { createPendingDrawings } from './upstream/pending-drawings.ts';
+
+export type { AppSeams };
 
 /** What is under way. All zero when nobody wants anything, however the work before ended. */
 export interface Inflight {
@@ -57,19 +59,34 @@ export interface App {
   close(): Promise<void>;
 }
 
-/** What no setting may change. */
-export interface AppSeams {
-  /** The addresses to which users' URLs may lead; not given: the public internet. For tests on loopback. */
-  readonly allowAddress?: (address: string) => boolean;
-}
-
-/** Some 50 MB when full; a conversation that nobody continued for a day is unlikely to be. */
-const MAX_CONVERSATIONS = 100_000;
-const CONVERSATION_IDLE_MS = 24 * 3_600_000;
-
-/** Joins the rooms: settings to adapters, adapters to the spine, the spine to the edge. */
+/**
+ * Joins the rooms: settings to adapters, adapters to the spine, the spine to the edge. Throws StoreError
+ * when DATA_DIR or KEYS_FILE cannot be used.
+ */
 export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
-  const exits = createExits({ proxies: config.proxyUrls, connectTimeoutMs: config.connectTimeoutMs });
+  const dialled = createExits({ proxies: config.proxyUrls, connectTimeoutMs: config.connectTimeoutMs });
+  const ways = createWays({
+    exits: dialled.names,
+    gateways: config.chatgptBaseUrls,
+    // Of the wall clock, for pages show it, and never going back.
+    nowMs: () => performance.timeOrigin + performance.now(),
+    random: Math.random,
+    onEvent: (event) => logNode(log, event),
+  });
+  const elapsedMs = (): number => performance.now();
+  const exits: Exits = {
+    ...dialled,
+    get inFlight() {
+      return dialled.inFlight;
+    },
+    send: timedSend(
+      (...call) => dialled.send(...call),
+      (way, latencyMs) => ways.observe(way, latencyMs),
+      elapsedMs,
+    ),
+  };
+  const exchange = createExchange(exits);
+  const accounts = openAccounts(config, log, ways, exchange);
   const proofs = createProofPool({
     threads: config.powThreads,
     maxQueue: config.maxQueue,
@@ -77,13 +94,11 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     timeoutMs: config.powTimeoutMs,
   });
   const fileLinks = createFileLinks({ nowMs: Date.now });
-  const files = createFileStreams({
-    exits,
-    profile: profileOf(config),
-    links: fileLinks,
-    idleMs: config.idleTimeoutMs,
-  });
-  const { ports, accounts, models } = createPorts(config, seams, exits, proofs, fileLinks);
+  const profile = profileOf(config);
+  const files = createFileStreams({ exits, profile, links: fileLinks, idleMs: config.idleTimeoutMs });
+  const adapters = { exits, exchange, proofs, accounts, fileLinks, log };
+  const { ports, models, sentinel } = createPorts(config, seams, adapters);
+  const budget = createRetryBudget();
   const complete = createComplete(ports, {
     retryTimes: config.retryTimes,
     deadlines: {
@@ -92,16 +107,42 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       totalMs: config.totalTimeoutMs,
     },
     random: Math.random,
+    budget,
   });
   const onInternalError = (requestId: string, thrown: unknown): void =>
     log.error('unforeseen failure', thrown, { requestId });
   const { slowClientTimeoutMs, historyDisabled } = config;
   const address = { publicUrl: config.publicUrl, prefix: config.apiPrefix };
-  const admit = createAdmission({
-    keys: config.authorization,
-    maxBodyBytes: config.maxBodyBytes,
-    maxInflight: config.maxInflight,
+  const { keys, gates } = accounts;
+  const room = createWaitingRoom({
+    places: config.maxInflight,
+    maxWaiting: config.maxQueue,
+    timeoutMs: config.queueTimeoutMs,
   });
+  const pressure = createPressure();
+  const strain = (): string | null =>
+    pressure.reason() ?? proofStrain(proofs.backlogMs, config.queueTimeoutMs);
+  const admit = createAdmission({
+    keys,
+    gates,
+    maxBodyBytes: config.maxBodyBytes,
+    room,
+    pressure: strain,
+  });
+  const desk = createDesk({ accounts, ways, check: createAccountCheck({ exchange, profile }) });
+  const closingDown = new AbortController();
+  const metrics = createMetrics(
+    createMetricsSources({
+      inflight: () => inflight(),
+      room,
+      accounts,
+      ways,
+      proofs,
+      budget,
+      exits,
+      pressure,
+    }),
+  );
   const server = createServer({
     host: config.host,
     port: config.port,
@@ -121,102 +162,108 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       }),
       imagesRoute({ admit, complete, files, address }),
       filesRoute({ files, slowClientTimeoutMs }),
-      ...modelsRoutes({ keys: config.authorization, models }),
+      ...modelsRoutes({ keys, models }),
+      metricsRoute(metrics),
+      ...(config.adminKey === null
+        ? []
+        : createAdminRoutes({
+            desk,
+            adminKey: config.adminKey,
+            prefix: config.apiPrefix,
+            nowMs: Date.now,
+            closing: closingDown.signal,
+          })),
     ],
-    unreadyReasons: () => [],
-    onRequestEnd: (record) => log.logRequest(record),
+    unreadyReasons: () => unreadyReasons(config, accounts, ways),
+    onRequestEnd: (record) => {
+      metrics.observe(record);
+      log.logRequest(record);
+    },
     onInternalError,
   });
+  const inflight = (): Inflight => ({
+    requests: server.inflight,
+    leases: accounts.leases.inFlight,
+    proofsQueued: proofs.queued,
+    proofsRunning: proofs.running,
+    upstreamCalls: exits.inFlight,
+  });
   let closing: Promise<void> | null = null;
+
+  async function close(): Promise<void> {
+    pressure.stop();
+    closingDown.abort();
+    await server.drain();
+    sentinel.close();
+    await accounts.close();
+    await proofs.destroy();
+    await exits.destroy();
+  }
+
   return {
     nativeBuild: server.nativeBuild,
     get inflight() {
-      return countInflight(server, accounts, exits, proofs);
+      return inflight();
     },
     get proofThreadIds() {
       return proofs.threadIds;
     },
     async listen() {
+      await accounts.begin();
       const address = await server.listen();
       // A vocabulary blocks the thread while it loads: better now than under somebody's stream.
       void loadTokenizer('o200k_base').then(() => loadTokenizer('cl100k_base'));
       return address;
     },
-    close: () => (closing ??= closeAll(server, proofs, exits)),
+    close: () => (closing ??= close()),
   };
 }
 
-interface Ports {
-  readonly ports: ChatPorts;
-  readonly accounts: DirectAccounts;
-  readonly models: OwnModels;
-}
-
-function profileOf({ userAgent, authKey }: Config): ClientProfile {
-  return { userAgent, authKey };
-}
-
-function createPorts(
-  config: Config,
-  seams: AppSeams,
-  exits: Exits,
-  proofs: ProofPool,
-  fileLinks: FileLinks,
-): Ports {
-  const profile = profileOf(config);
-  const newId = randomUUID;
-  const exchange = createExchange(exits);
-  const origins = config.chatgptBaseUrls;
-  const nowMs = (): number => performance.now();
-  const affinity = new Affinity({ maxEntries: MAX_CONVERSATIONS, idleMs: CONVERSATION_IDLE_MS, nowMs });
-  const accounts = createDirectAccounts({
-    origins,
-    pickExit: () => exits.pick(),
-    newId,
-    affinity,
-  });
-  const modelLists = createModelLists({ exchange, profile, origins, visit: accounts.visit, nowMs });
-  const { clear } = createClearance({
+function openAccounts(config: Config, log: Log, ways: Ways, exchange: Exchange): Accounts {
+  const { dataDir, dataKey, keysFile, authorization, maxQueue, queueTimeoutMs, userAgent } = config;
+  return createAccounts({
+    dataDir,
+    dataKey,
+    keysFile,
+    authorization,
+    concurrency: config.accountConcurrency,
+    honoursLimits: config.enableLimit,
+    maxQueue,
+    queueTimeoutMs,
+    oauthTokenUrl: config.oauthTokenUrl,
+    scheduledRefresh: config.scheduledRefresh,
+    userAgent,
     exchange,
-    profile,
-    modelLists: config.checkModel ? modelLists : null,
-    pool: proofs,
-    arkoseServices: config.arkoseTokenUrls,
-    hardestDifficulty: config.powDifficulty,
-    conversationOnly: config.conversationOnly,
-    nowMs: Date.now,
-    random: Math.random,
-    newId,
+    ways,
+    onNotice: (message) => log.warn(message),
+    onTransition: (transition) => logTransition(log, transition),
   });
-  const { converse } = createUpstreamClient({ exits, profile, newId });
-  const { attach } = createFiles({ exchange, openFile: createOpenFile(config, seams), profile, newId });
-  const { link } = createDownloads({ exchange, profile, links: fileLinks });
-  const { drawing } = createPendingDrawings({ exchange, profile, random: Math.random });
-  return {
-    ports: { lease: accounts.lease, clear, attach, converse, drawing, link },
-    accounts,
-    models: modelLists.own,
-  };
 }
 
-function countInflight(server: Server, accounts: DirectAccounts, exits: Exits, proofs: ProofPool): Inflight {
-  return {
-    requests: server.inflight,
-    leases: accounts.inFlight,
-    proofsQueued: proofs.queued,
-    proofsRunning: proofs.running,
-    upstreamCalls: exits.inFlight,
-  };
+function logTransition(log: Log, { id, from, to, reason }: Transition): void {
+  const fields = { account: id, from, to, reason };
+  if (to === 'quarantined' || to === 'disabled') log.warn('account taken out', fields);
+  else log.info('account changed', fields);
 }
 
-function createOpenFile(config: Config, { allowAddress }: AppSeams): OpenAttachment {
-  const { exportProxyUrl: proxyUrl, maxFileBytes: maxBytes, userAgent, connectTimeoutMs } = config;
-  const fetchFile = createFetchFile({ proxyUrl, userAgent, maxBytes, connectTimeoutMs, allowAddress });
-  return createFileSource({ fetchFile, maxBytes, spoolDirectory: tmpdir() });
+function logNode(log: Log, { node, kind, reason, untilMs }: NodeEvent): void {
+  const fields = { node, reason, ...(untilMs !== null && { durationMs: untilMs - Date.now() }) };
+  if (kind === 'ejected') log.warn('way taken out', fields);
+  else log.info(`way ${kind}`, fields);
 }
 
-async function closeAll(server: Server, proofs: ProofPool, exits: Exits): Promise<void> {
-  await server.drain();
-  await proofs.destroy();
-  await exits.destroy();
+/** A proof that would not be begun in time is better not asked for. */
+function proofStrain(backlogMs: number, queueTimeoutMs: number): string | null {
+  if (backlogMs <= queueTimeoutMs) return null;
+  return `proofs of work for ${Math.round(backlogMs / 1000)} s wait already (POW_THREADS)`;
+}
+
+/** An operator with accounts wants to know when none of them serves; one without serves visitors. */
+function unreadyReasons(config: Config, { pool }: Accounts, ways: Ways): readonly string[] {
+  const way = ways.unusable();
+  const isPoolDead = pool.size > 0 && pool.usable === 0 && config.authorization.length > 0;
+  return [
+    ...(way === null ? [] : [way]),
+    ...(isPoolDead ? [`none of the ${pool.size} accounts is usable`] : []),
+  ];
 }

@@ -45,6 +45,7 @@ export type ErrorCode =
   | 'request_too_large'
   | 'invalid_attachment'
   | 'invalid_api_key'
+  | 'cross_site_request'
   | 'account_unauthorized'
   | 'anonymous_unavailable'
   | 'model_not_found'
@@ -59,6 +60,7 @@ export type ErrorCode =
   | 'context_length_exceeded'
   | 'no_image_generated'
   | 'rate_limit_exceeded'
+  | 'key_limit_exceeded'
   | 'proxy_overloaded'
   | 'shutting_down'
   | 'upstream_unreachable'
@@ -76,6 +78,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   request_too_large: request(413),
   invalid_attachment: request(400),
   invalid_api_key: request(401),
+  cross_site_request: denied('request', false),
   account_unauthorized: { ...request(401), fault: 'account', retryable: true },
   anonymous_unavailable: { ...request(401), fault: 'address', retryable: true },
   model_not_found: request(404),
@@ -96,6 +99,13 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
     retryable: true,
     clientRetry: null,
   },
+  key_limit_exceeded: {
+    status: 429,
+    type: 'rate_limit_error',
+    fault: 'request',
+    retryable: false,
+    clientRetry: null,
+  },
   proxy_overloaded: server(503, 'overload', false),
   shutting_down: server(503, 'overload', false),
   upstream_unreachable: server(502, 'address', true),
@@ -105,6 +115,15 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   internal_error: server(500, 'internal', false),
 };
 
+/** One conversation at a time, one model for a while, or everything for a while. */
+export type LimitKind = 'concurrency' | 'model' | 'account';
+
+/** The token is out of date, the account is gone, or the token is none. */
+export type AccountTrouble = 'expired' | 'deactivated' | 'invalid';
+
+/** Where it went wrong: at the way out of here, at the gateway, at one of the two, or at neither. */
+export type Place = 'exit' | 'gateway' | 'either' | 'neither';
+
 export interface ErrorDetails {
   /** The request field at fault, OpenAI's `error.param`. */
   readonly param?: string;
@@ -112,6 +131,14 @@ export interface ErrorDetails {
   readonly retryAfterS?: number;
   /** Overrides the row's `retryable` where the cause tells more than the code. */
   readonly retryable?: boolean;
+  /** Of `rate_limit_exceeded`: which of the account's doors upstream closed; absent: none of them. */
+  readonly limit?: LimitKind;
+  /** Of `account_unauthorized`: what upstream thinks of the account. */
+  readonly account?: AccountTrouble;
+  /** Where the code alone does not tell. */
+  readonly place?: Place;
+  /** Nothing of the request had left: upstream cannot have begun with it. */
+  readonly unsent?: boolean;
   /** What went wrong underneath; logged by name, never shown. */
   readonly cause?: unknown;
 }
@@ -126,13 +153,21 @@ export class ChatError extends Error {
   readonly param: string | null;
   readonly retryAfterS: number | null;
   readonly retryable: boolean;
+  readonly limit: LimitKind | null;
+  readonly account: AccountTrouble | null;
+  readonly place: Place | null;
+  readonly unsent: boolean;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.param = details.param ?? null;
     this.retryAfterS = details.retryAfterS ?? null;
+    this.limit = details.limit ?? null;
+    this.account = details.account ?? null;
     this.retryable = details.retryable ?? ERRORS[code].retryable;
+    this.place = details.place ?? null;
+    this.unsent = details.unsent ?? false;
   }
 
   get status(): number {

@@ -29,13 +29,16 @@ const EVENT_FIELDS = [
   'count',
   'durationMs',
   'exit',
+  'from',
   'host',
+  'node',
   'origin',
   'port',
   'reason',
   'requestId',
   'signal',
   'threads',
+  'to',
   'version',
 ] as const;
 

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { StoreError } from './accounts/store-error.ts';
 import { createApp } from './app.ts';
 import { ConfigError, parseConfig } from './config.ts';
 import type { Config } from './config.ts';
@@ -125,5 +126,6 @@ try {
 } catch (thrown) {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   process.stderr.write(`${message}\n`);
-  process.exit(thrown instanceof ConfigError ? EXIT_CONFIG : 1);
+  const isSettings = thrown instanceof ConfigError || thrown instanceof StoreError;
+  process.exit(isSettings ? EXIT_CONFIG : 1);
 }

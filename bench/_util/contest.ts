@@ -19,7 +19,7 @@ export interface Contest<Result> {
 
 export interface Contestant<Result> {
   readonly name: string;
-  readonly run: () => Result;
+  readonly run: () => Result | Promise<Result>;
 }
 
 /** In the order in which the contestants are timed and shown. */
@@ -34,7 +34,7 @@ const ROUND_NS = 80e6;
 export async function hold<Result>(contest: Contest<Result>): Promise<Row[]> {
   const { floor, baseline, ours, expected } = contest;
   for (const { name, run } of [baseline, ...ours]) {
-    deepStrictEqual(run(), expected, `${contest.name}: ${name} comes to another result`);
+    deepStrictEqual(await run(), expected, `${contest.name}: ${name} comes to another result`);
   }
   const timed = [floor, baseline, ...ours].map((contestant) => ({ contestant, ns: Infinity }));
   for (let round = 0; round < ROUNDS; round += 1) {

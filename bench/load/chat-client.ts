@@ -6,6 +6,7 @@ export interface Endpoint {
   readonly port: number;
   readonly path: string;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
   /** The text that an event adds to the answer. */
   readonly readText: (event: unknown) => string;
 }
@@ -23,7 +24,8 @@ const TEXT = /"(?:content|v)":"[^"]/;
 /** Holds one chat; rejects unless it came to its end. */
 export function chat(endpoint: Endpoint, agent: Agent): Promise<Chat> {
   const { port, path, body } = endpoint;
-  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  const length = { 'content-length': Buffer.byteLength(body) };
+  const headers = { ...endpoint.headers, 'content-type': 'application/json', ...length };
   return new Promise((resolve, reject) => {
     const startedAt = performance.now();
     const asked = request({ agent, host: '127.0.0.1', port, path, method: 'POST', headers }, (answer) => {

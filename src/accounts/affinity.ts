@@ -1,12 +1,13 @@
-/** How a conversation has been reached: what the next call must repeat to be on the same ground. */
-export interface Way {
-  readonly origin: string;
-  readonly exit: string;
-}
+import type { Way } from '../outbound/way.ts';
 
+/** How a conversation has been reached: what the next call must repeat to be on the same ground. */
 export interface KnownConversation {
-  /** Null: the way it had failed, any other will do. */
+  /** The account of the pool on which it lives; null: its caller's own, or a visitor's. */
+  readonly account: string | null;
+  /** Null: the way it had failed. */
   readonly way: Way | null;
+  /** The way that failed; any other is better. */
+  readonly left?: Way;
   /** The backend may know a visitor by nothing else. */
   readonly deviceId: string;
   /** The last message of the answer we saw last. */
@@ -68,12 +69,12 @@ export class Affinity {
     const key = keyOf(owner, conversationId);
     const entry = this.#entries.get(key);
     if (entry === undefined || entry.way?.origin !== way.origin || entry.way.exit !== way.exit) return;
-    this.#use(key, { ...entry, way: null });
+    this.#use(key, { ...entry, way: null, left: way });
   }
 
-  #use(key: string, { way, deviceId, lastMessageId }: KnownConversation): void {
+  #use(key: string, known: KnownConversation): void {
     this.#entries.delete(key);
-    this.#entries.set(key, { way, deviceId, lastMessageId, usedMs: this.#options.nowMs() });
+    this.#entries.set(key, { ...known, usedMs: this.#options.nowMs() });
   }
 
   #forgetIdle(): void {

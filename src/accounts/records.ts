@@ -22,6 +22,13 @@ export interface AccessToken {
   readonly expiresMs: number | null;
 }
 
+/** An account as far as its tokens go; what is here may lag behind what they are now. */
+export interface TokenOwner {
+  readonly id: string;
+  readonly credential: Credential;
+  readonly access: AccessToken | null;
+}
+
 /** What must not be forgotten when the process ends: may the account be used at all? */
 export type Standing =
   | { readonly kind: 'good' }

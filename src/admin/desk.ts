@@ -1,5 +1,9 @@
 /** What the admin page and API see and may do. Implemented by `app.ts` out of the other rooms. Nothing here holds a secret. */
 export interface Desk {
+  /**
+   * In a stable order, as of now. A view is never changed after it was given out; giving the same object again for
+   * an account that has not changed spares the live page a comparison.
+   */
   accounts(): readonly AccountView[];
   /** One account per line, `#` begins a comment. Resolves when what was taken cannot be lost any more. */
   importAccounts(text: string): Promise<readonly LineVerdict[]>;
@@ -18,7 +22,8 @@ export interface Desk {
   keys(): readonly KeyView[];
   /** Makes a key; the only time that it is seen. */
   addKey(name: string, limits: KeyLimitsView): Promise<{ readonly key: string; readonly view: KeyView }>;
-  setKeyLimits(id: string, limits: KeyLimitsView): Promise<boolean>;
+  /** What is left out stays as it is. False: there is no such key. Limits of environment's keys may be changed, too. */
+  changeKey(id: string, change: KeyChange): Promise<boolean>;
   /** False: there is no such key, or it is one of AUTHORIZATION's, which only the environment can take away. */
   removeKey(id: string): Promise<boolean>;
 
@@ -76,6 +81,10 @@ export interface CheckVerdict {
 export interface KeyLimitsView {
   readonly requestsPerMinute: number | null;
   readonly concurrentStreams: number | null;
+}
+
+export interface KeyChange extends Partial<KeyLimitsView> {
+  readonly name?: string;
 }
 
 export interface KeyView extends KeyLimitsView {

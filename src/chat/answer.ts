@@ -56,6 +56,11 @@ export class Answer implements TurnSink {
     this.#listener = listener;
   }
 
+  /** Upstream has begun to answer. */
+  get hasOpened(): boolean {
+    return this.#hasOpened;
+  }
+
   /** The stream at hand is an answer, not a refusal. */
   opened(): void {
     this.#hasOpened = true;

@@ -1,6 +1,5 @@
-import { toChatError } from '../errors.ts';
+import { ChatError, toChatError } from '../errors.ts';
 import { together } from '../together.ts';
-import type { ChatError } from '../errors.ts';
 import type { Ask, Caller, Turn } from '../conversation/turn.ts';
 import { Answer } from './answer.ts';
 import { awaitDrawing } from './await-drawing.ts';
@@ -8,7 +7,8 @@ import { Deadline, deadlinePassed, pause } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
 import type { ChatPorts, CompleteTurn, Session, Trace, TurnSink } from './ports.ts';
 import { pump } from './pump.ts';
-import { retryDelayMs } from './retry.ts';
+import { createRetryBudget, retryDelayMs, withRetryAfter } from './retry.ts';
+import type { RetryBudget, RetryState } from './retry.ts';
 import { uploadAll } from './upload-all.ts';
 
 export interface CompletePolicy {
@@ -17,6 +17,8 @@ export interface CompletePolicy {
   readonly deadlines: Deadlines;
   /** A number in [0, 1). */
   readonly random: () => number;
+  /** Not given: one for all turns of this spine. */
+  readonly budget?: RetryBudget;
 }
 
 /** What one turn is about, for all of its attempts. */
@@ -26,12 +28,14 @@ interface Errand {
   readonly sink: TurnSink;
   readonly signal: AbortSignal;
   readonly trace: Trace;
+  readonly budget: RetryBudget;
+  /** Until the deadline of the whole turn. */
+  readonly leftMs: () => number;
 }
 
-interface FailedAttempt {
+interface FailedAttempt extends Pick<RetryState, 'hasOtherAccount' | 'isKept' | 'asked' | 'opened'> {
   readonly failure: ChatError;
   readonly session: Session;
-  readonly hasOtherAccount: boolean;
 }
 
 /**
@@ -43,18 +47,26 @@ interface FailedAttempt {
  * Rejects with the ChatError of the last attempt, or with the signal's reason.
  */
 export function createComplete(ports: ChatPorts, policy: CompletePolicy): CompleteTurn {
+  const budget = policy.budget ?? createRetryBudget();
   return async (turn, caller, sink, clientSignal, trace) => {
     const { totalMs } = policy.deadlines;
+    const endsAt = performance.now() + totalMs;
+    const leftMs = (): number => endsAt - performance.now();
+    const leaveBudget = budget.enter();
     const scope = new AbortController();
     const leave = (): void => scope.abort(clientSignal.reason);
     if (clientSignal.aborted) leave();
     clientSignal.addEventListener('abort', leave, { once: true });
     const total = new Deadline(totalMs, () => {
-      scope.abort(deadlinePassed('TOTAL_TIMEOUT_MS', totalMs, 'The answer was not complete'));
+      // A long answer is nobody's fault.
+      const details = { place: 'neither' } as const;
+      scope.abort(deadlinePassed('TOTAL_TIMEOUT_MS', totalMs, 'The answer was not complete', details));
     });
     try {
-      await attemptUntilDone(ports, policy, { turn, caller, sink, signal: scope.signal, trace });
+      const { signal } = scope;
+      await attemptUntilDone(ports, policy, { turn, caller, sink, signal, trace, budget, leftMs });
     } finally {
+      leaveBudget();
       total.stop();
       clientSignal.removeEventListener('abort', leave);
     }
@@ -62,24 +74,30 @@ export function createComplete(ports: ChatPorts, policy: CompletePolicy): Comple
 }
 
 async function attemptUntilDone(ports: ChatPorts, policy: CompletePolicy, errand: Errand): Promise<void> {
-  const { sink, signal, trace } = errand;
+  const { sink, signal, trace, budget, leftMs } = errand;
+  const { retryTimes, random } = policy;
   const tried: Session[] = [];
-  for (;;) {
-    trace.attempts += 1;
-    const failed = await attempt(ports, policy, errand, tried);
-    if (failed === null) return;
-    tried.push(failed.session);
-    const delayMs = retryDelayMs(
-      failed.failure,
-      trace.attempts,
-      policy.retryTimes,
-      failed.hasOtherAccount,
-      policy.random,
-    );
-    if (delayMs === null || sink.committed) throw failed.failure;
-    await pause(delayMs, signal);
-    // Headers leave on their own after a while of silence, also during this pause.
-    if (sink.committed) throw failed.failure;
+  let endRetry = (): void => {};
+  try {
+    for (;;) {
+      trace.attempts += 1;
+      const failed = await attempt(ports, policy, errand, tried);
+      endRetry();
+      if (failed === null) return;
+      const { failure, session, ...circumstances } = failed;
+      tried.push(session);
+      const state = { ...circumstances, attempt: trace.attempts, retryTimes, leftMs: leftMs(), random };
+      const delayMs = retryDelayMs(failure, state);
+      if (delayMs === null || sink.committed) throw failure;
+      const permit = budget.take();
+      if (permit === null) throw withRetryAfter(failure);
+      endRetry = permit;
+      await pause(delayMs, signal);
+      // Headers leave on their own after a while of silence, also during this pause.
+      if (sink.committed) throw failure;
+    }
+  } finally {
+    endRetry();
   }
 }
 
@@ -93,6 +111,7 @@ async function attempt(
   const lease = await ports.lease(caller, turn, tried, signal);
   trace.leasedMs = Date.now() - trace.startedAt;
   const isKept = turn.keepHistory || turn.conversationId !== null;
+  let asked = false;
   const answer = new Answer(sink, (conversationId, messageId) => {
     if (isKept) lease.keep(conversationId, messageId);
   });
@@ -107,6 +126,7 @@ async function attempt(
     let clearance = cleared;
     let ask: Ask = { turn: { ...turn, parentMessageId }, uploads, continued: null };
     for (;;) {
+      asked = true;
       await pump((reader) => ports.converse(lease.session, ask, clearance, reader), answer, signal, {
         deadlines: policy.deadlines,
         trace,
@@ -119,11 +139,20 @@ async function attempt(
       clearance = await ports.clear(lease.session, turn, signal);
     }
   } catch (thrown) {
-    if (signal.aborted) throw signal.reason;
+    if (signal.aborted) {
+      failure = toLeaving(signal.reason);
+      throw signal.reason;
+    }
     failure = toChatError(thrown);
     if (failure.code !== 'internal_error' && answer.settle()) return null;
-    return { failure, session: lease.session, hasOtherAccount: lease.hasOtherAccount };
+    const { session, hasOtherAccount } = lease;
+    return { failure, session, hasOtherAccount, isKept, asked, opened: answer.hasOpened };
   } finally {
     lease.release(failure);
   }
+}
+
+/** What the lease is told of an attempt that was ended from outside: it neither failed nor went well. */
+function toLeaving(reason: unknown): ChatError {
+  return reason instanceof ChatError ? reason : new ChatError('internal_error', 'The caller left.');
 }

@@ -1,4 +1,5 @@
 import { ChatError } from '../errors.ts';
+import type { ErrorDetails } from '../errors.ts';
 
 /** The time limits of one turn, in ms; each is a setting of its own. */
 export interface Deadlines {
@@ -25,10 +26,16 @@ export class Deadline {
 }
 
 /** The error of a deadline that passed; `setting` names the one to raise. */
-export function deadlinePassed(setting: string, ms: number, what: string): ChatError {
+export function deadlinePassed(
+  setting: string,
+  ms: number,
+  what: string,
+  details: ErrorDetails = {},
+): ChatError {
   return new ChatError(
     'upstream_timeout',
     `${what} within ${ms} ms (${setting}). Try again, or raise the setting.`,
+    details,
   );
 }
 

@@ -34,6 +34,10 @@ export interface Clearance {
   readonly requirementsToken: string | null;
   readonly proofToken: string | null;
   readonly arkoseToken: string | null;
+  /** How the proof was searched, for who learns from the backend's verdict; not given: there is none. */
+  readonly search?: 'tail' | 'nonce';
+  /** The device that the challenges were answered for, where it is another than the session's. */
+  readonly deviceId?: string;
 }
 
 /** Receives one upstream stream. Calls come in order: onOpen, onBytes*, then onEnd or onFailure once. */

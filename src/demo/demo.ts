@@ -1,4 +1,7 @@
 import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ChildProcess } from 'node:child_process';
 import { createApp } from '../app.ts';
 import { parseConfig } from '../config.ts';
@@ -22,6 +25,8 @@ interface Sandbox {
   readonly port: number;
 }
 
+/** Of a pool that lives as long as the demo. */
+const ADMIN_KEY = 'demo';
 const QUESTION = 'Write a haiku about a proxy.';
 
 /** Sandbox and proxy, one chat through both; resolves when the chat was printed and both still run. */
@@ -29,7 +34,16 @@ export async function runDemo(options: DemoOptions): Promise<{ stop(): Promise<v
   const { env, print } = options;
   const sandbox = await startSandbox(options.program, env);
   const upstream = `http://127.0.0.1:${sandbox.port}`;
-  const config = parseConfig({ LOG_LEVEL: 'warn', ...env, CHATGPT_BASE_URL: upstream, PROXY_URL: '' });
+  const dataDir = mkdtempSync(join(tmpdir(), 'chat2api-demo-'));
+  const config = parseConfig({
+    LOG_LEVEL: 'warn',
+    ADMIN_KEY,
+    ...env,
+    CHATGPT_BASE_URL: upstream,
+    OAUTH_TOKEN_URL: `${upstream}/oauth/token`,
+    PROXY_URL: '',
+    DATA_DIR: dataDir,
+  });
   const log = createLog({ level: config.logLevel, format: config.logFormat });
   let trace: Trace | null = null;
   const app = createApp(
@@ -40,6 +54,7 @@ export async function runDemo(options: DemoOptions): Promise<{ stop(): Promise<v
     await app.close();
     sandbox.child.kill();
     await log.close();
+    rmSync(dataDir, { recursive: true, force: true });
   };
   try {
     const { port } = await app.listen();
@@ -49,7 +64,9 @@ export async function runDemo(options: DemoOptions): Promise<{ stop(): Promise<v
     print(`proxy    ${base}/v1  an OpenAI endpoint, ${app.nativeBuild}\n\n> ${QUESTION}\n\n`);
     const summary = await streamChat({ base, key, question: QUESTION, print });
     print(`\n\n${phases(trace)}${summary}\n`);
-    if (!options.once) print(nextSteps(base, key));
+    if (options.once) return { stop };
+    await importAccounts(base, config.adminKey ?? ADMIN_KEY);
+    print(nextSteps(base, key, config.adminKey ?? ADMIN_KEY));
   } catch (thrown) {
     await stop();
     throw thrown;
@@ -96,7 +113,16 @@ function phases(trace: Trace | null): string {
   return `requirements and proof of work ${clearanceMs} ms, then the first token after ${trace.firstTextMs - trace.clearedMs} ms\n`;
 }
 
-function nextSteps(base: string, key: string): string {
+/** Some accounts as the sandbox knows them, so that the accounts page has something to show. */
+async function importAccounts(base: string, adminKey: string): Promise<void> {
+  const body = ['paid', 'free', 'limited-600', 'busy', 'deactivated', 'flaky']
+    .map((fate) => `eyJhbGciOi.demo-${fate}.x\n`)
+    .join('');
+  const headers = { authorization: `Bearer ${adminKey}`, 'content-type': 'text/plain' };
+  await fetch(`${base}/admin/accounts`, { method: 'POST', headers, body });
+}
+
+function nextSteps(base: string, key: string, adminKey: string): string {
   return `
 Ask it yourself:
 
@@ -117,6 +143,7 @@ Or with the OpenAI SDK:
 Other things to ask: "draw a cat", "run some code", "plot a curve", "search the web for ice",
 "think about the moon". Images and files come as links that open.
 
-Open in a browser: ${base}/v1/models and ${base}/readyz. Ctrl-C stops both.
+Open in a browser: ${base}/tokens (the accounts, key: ${adminKey}), ${base}/v1/models,
+${base}/metrics and ${base}/readyz. Ctrl-C stops both.
 `;
 }

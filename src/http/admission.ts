@@ -1,17 +1,21 @@
-import { ChatError } from '../errors.ts';
 import type { Caller } from '../conversation/turn.ts';
 import { authenticate } from './auth.ts';
+import type { Keys } from './auth.ts';
 import { parseJson } from './json-body.ts';
 import { readBody } from './read-body.ts';
 import type { Reply } from './reply.ts';
 import type { RequestSnapshot } from './request.ts';
+import { overloaded } from './waiting-room.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 export interface AdmissionOptions {
-  /** The operator's keys; empty: the door is open. */
-  readonly keys: readonly string[];
+  readonly keys: Keys;
+  /** The operator's limits for each key: `enter` throws `key_limit_exceeded`, or gives the way out. */
+  readonly gates: { enter(keyId: string): () => void };
   readonly maxBodyBytes: number;
-  /** Requests at once; beyond them 503. */
-  readonly maxInflight: number;
+  readonly room: WaitingRoom;
+  /** Why no new work should begin, or null: asked before anything of a request is kept. */
+  readonly pressure: () => string | null;
 }
 
 interface Admitted {
@@ -26,22 +30,19 @@ interface Admitted {
  */
 export type Admission = (request: RequestSnapshot, reply: Reply) => Promise<Admitted>;
 
+const PRESSURE_RETRY_S = 5;
+
 /** One for all such routes: they share the room. */
-export function createAdmission({ keys, maxBodyBytes, maxInflight }: AdmissionOptions): Admission {
-  let inflight = 0;
+export function createAdmission({ keys, gates, maxBodyBytes, room, pressure }: AdmissionOptions): Admission {
   return async (request, reply) => {
     const caller = authenticate(request.header('authorization'), request.header('chatgpt-account-id'), keys);
-    if (inflight >= maxInflight) throw overloaded(maxInflight);
-    inflight += 1;
-    reply.onClose(() => (inflight -= 1));
-    return { caller, body: parseJson(await readBody(reply, request, maxBodyBytes)) };
+    const strain = pressure();
+    if (strain !== null) throw overloaded(strain, PRESSURE_RETRY_S);
+    if (caller.kind === 'key') reply.onClose(gates.enter(caller.keyId));
+    const ticket = room.enter();
+    reply.onClose(() => ticket.leave());
+    // The native server drops a body that nobody takes at once, so it does not wait for the place.
+    const [bytes] = await Promise.all([readBody(reply, request, maxBodyBytes), ticket.entered]);
+    return { caller, body: parseJson(bytes) };
   };
-}
-
-function overloaded(maxInflight: number): ChatError {
-  return new ChatError(
-    'proxy_overloaded',
-    `This proxy already serves ${maxInflight} chats, its limit. Try again in a moment, or ask its operator to raise MAX_INFLIGHT.`,
-    { retryAfterS: 1 },
-  );
 }

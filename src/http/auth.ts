@@ -1,31 +1,39 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { ChatError } from '../errors.ts';
 import type { Caller } from '../conversation/turn.ts';
 
-const UPSTREAM_TOKEN = /^(?:eyJhbGciOi|fk-)/;
+const ACCESS_TOKEN = /^(?:eyJhbGciOi|fk-)/;
 const REFRESH_TOKEN = /^[A-Za-z0-9_-]{45}$/;
+
+/** The keys that the operator issued. They can come and go while we run. */
+export interface Keys {
+  /** The id of the key that `credential` is; null: it is none. Takes no longer for what is nearly one. */
+  find(credential: string): string | null;
+  /** No keys at all: whoever shows no upstream token is a visitor. */
+  readonly isOpen: boolean;
+}
 
 /** What may stand in a header on its way upstream. */
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 
 /**
- * Who asks, from `authorization: Bearer <token>[,<account id>]` and `chatgpt-account-id`.
- * `keys` are the operator's; empty: the door is open, and who shows no upstream token is anonymous.
+ * Who asks, from `authorization: Bearer <credential>[,<account id>]` and `chatgpt-account-id`. A key
+ * goes before everything else, also one that looks like a token.
  * Throws a ChatError (`invalid_api_key`, or `invalid_value` for the account id) that never repeats a credential.
  */
 export function authenticate(
   authorizationHeader: string | undefined,
   accountIdHeader: string | undefined,
-  keys: readonly string[],
+  keys: Keys,
 ): Caller {
-  const [credential, inlineAccountId] = splitCredential(bearerOf(authorizationHeader));
+  const [token, inlineAccountId] = splitCredential(bearerOf(authorizationHeader));
   const accountId = checkAccountId(inlineAccountId || accountIdHeader?.trim() || null);
-  if (isListed(credential, keys)) return { kind: 'key', keyId: keyIdOf(credential), accountId };
-  if (UPSTREAM_TOKEN.test(credential))
-    return { kind: 'own', credential: { kind: 'access', token: checkToken(credential), accountId } };
-  if (REFRESH_TOKEN.test(credential)) throw invalidKey(REFRESH_TOKEN_REFUSED);
-  if (keys.length === 0) return { kind: 'visitor' };
-  throw invalidKey(credential === '' ? KEY_MISSING : KEY_UNKNOWN);
+  const keyId = token === '' ? null : keys.find(token);
+  if (keyId !== null) return { kind: 'key', keyId, accountId };
+  if (ACCESS_TOKEN.test(token))
+    return { kind: 'own', credential: { kind: 'access', token: checkToken(token), accountId } };
+  if (REFRESH_TOKEN.test(token)) return { kind: 'own', credential: { kind: 'refresh', token, accountId } };
+  if (keys.isOpen) return { kind: 'visitor' };
+  throw invalidKey(token === '' ? KEY_MISSING : KEY_UNKNOWN);
 }
 
 function bearerOf(header: string | undefined): string {
@@ -36,23 +44,6 @@ function splitCredential(credential: string): [token: string, accountId: string]
   const comma = credential.indexOf(',');
   if (comma === -1) return [credential, ''];
   return [credential.slice(0, comma).trim(), credential.slice(comma + 1).trim()];
-}
-
-/** Compares with every key and hashes both sides, so that time tells neither which key nor how much of it fits. */
-function isListed(credential: string, keys: readonly string[]): boolean {
-  const digest = sha256(credential);
-  let listed = false;
-  for (const key of keys) listed = timingSafeEqual(digest, sha256(key)) || listed;
-  return listed;
-}
-
-/** Short enough for a log line, long enough for no two keys to share it. */
-function keyIdOf(key: string): string {
-  return createHash('sha256').update(key).digest('hex').slice(0, 12);
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }
 
 function checkToken(token: string): string {
@@ -72,12 +63,9 @@ function invalidKey(message: string): ChatError {
 }
 
 const KEY_MISSING =
-  "You didn't provide an API key. Send one that this proxy's operator issued, or your own ChatGPT access token, " +
-  'as "Authorization: Bearer <key>".';
+  "You didn't provide an API key. Send one that this proxy's operator issued, or an access or refresh token of " +
+  'your own ChatGPT account, as "Authorization: Bearer <key>".';
 
 const KEY_UNKNOWN =
-  "Incorrect API key provided. Use a key that this proxy's operator issued, or your own ChatGPT access token.";
-
-const REFRESH_TOKEN_REFUSED =
-  'The key looks like a refresh token, which is not accepted as a key here. Send an access token ' +
-  '(it starts with "eyJhbGciOi") instead.';
+  "Incorrect API key provided. Use a key that this proxy's operator issued, or an access or refresh token of your " +
+  'own ChatGPT account.';

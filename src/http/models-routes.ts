@@ -4,12 +4,13 @@ import type { Caller } from '../conversation/turn.ts';
 import { ChatError } from '../errors.ts';
 import { findModel, isFixedName, listModels, listModelsForCodex } from '../openai/models.ts';
 import { authenticate } from './auth.ts';
+import type { Keys } from './auth.ts';
 import type { RequestSnapshot } from './request.ts';
 import type { Route } from './router.ts';
 
 export interface ModelsRoutesOptions {
   /** The operator's keys, as for the chats. */
-  readonly keys: readonly string[];
+  readonly keys: Keys;
   readonly models: OwnModels;
 }
 

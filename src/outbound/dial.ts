@@ -1,6 +1,8 @@
 import { connect as connectTcp, isIP, isIPv4 } from 'node:net';
 import type { LookupFunction, Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { guarded, opened } from './guarded.ts';
+import { createTrust, openTls } from './trust.ts';
+import type { Trust } from './trust.ts';
 import { openConnectTunnel, openSocksTunnel } from './tunnel.ts';
 import type { Proxy } from './proxy.ts';
 
@@ -30,20 +32,19 @@ export interface DialOptions {
   readonly timeoutMs: number;
   /** Where the target's name leads, looked up and checked already; null: not yet. */
   readonly addresses?: readonly string[] | null;
+  /** PEM of the authorities to trust instead of those that Node.js knows; null: those. */
+  readonly ca?: readonly string[] | null;
 }
 
-type Sessions = Map<string, Buffer>;
-
-/** Opens connections; remembers TLS sessions per host, so that later handshakes are short. */
+/** Opens connections; remembers TLS sessions per server, so that later handshakes are short. */
 export type Dial = (target: DialTarget, signal: AbortSignal) => Promise<Socket>;
 
 /**
  * Own dialling rather than undici's agents for proxies: one deadline spans all steps, a caller who
  * leaves takes the half-open socket along, and a failure tells at which step it happened.
  */
-export function createDial({ proxy, timeoutMs, addresses = null }: DialOptions): Dial {
-  const sessions: Sessions = new Map();
-  const way = { proxy, addresses };
+export function createDial({ proxy, timeoutMs, addresses = null, ca = null }: DialOptions): Dial {
+  const way = { proxy, addresses, trust: createTrust(ca) };
   return async (target, signal) => {
     const deadline = new AbortController();
     const timedOut = new DialError('timeout', `no connection within ${timeoutMs} ms`);
@@ -52,7 +53,7 @@ export function createDial({ proxy, timeoutMs, addresses = null }: DialOptions):
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     try {
-      return await open(target, way, sessions, deadline.signal);
+      return await open(target, way, deadline.signal);
     } catch (error) {
       throw deadline.signal.aborted ? deadline.signal.reason : error;
     } finally {
@@ -65,27 +66,28 @@ export function createDial({ proxy, timeoutMs, addresses = null }: DialOptions):
 interface Way {
   readonly proxy: Proxy | null;
   readonly addresses: readonly string[] | null;
+  readonly trust: Trust;
 }
 
 async function open(
   target: DialTarget,
-  { proxy, addresses }: Way,
-  sessions: Sessions,
+  { proxy, addresses, trust }: Way,
   signal: AbortSignal,
 ): Promise<Socket> {
   signal.throwIfAborted();
   if (proxy === null) {
     const direct = await staged('backend', openTcp(target.host, target.port, signal, addresses));
-    return secure(direct, target, sessions, signal);
+    return secure(direct, target, trust, signal);
   }
   const first = await staged('proxy', openTcp(proxy.host, proxy.port, signal));
-  const carrier = await staged('proxy', secureProxy(first, proxy, sessions, signal));
+  const isSecure = proxy.protocol === 'https';
+  const toProxy = isSecure ? await staged('proxy', openTls(first, proxy, trust, signal)) : first;
   const isSocks = proxy.protocol === 'socks5' || proxy.protocol === 'socks5h';
   const tunnel = isSocks ? openSocksTunnel : openConnectTunnel;
   // Most proxies have a way out by IPv4, not all by IPv6.
   const host = addresses?.find(isIPv4) ?? addresses?.[0] ?? target.host;
-  await staged('tunnel', guarded(carrier, signal, tunnel(carrier, proxy, { ...target, host })));
-  return secure(carrier, target, sessions, signal);
+  await staged('tunnel', guarded(toProxy, signal, tunnel(toProxy, proxy, { ...target, host }, signal)));
+  return secure(toProxy, target, trust, signal);
 }
 
 async function staged<T>(stage: DialStage, step: Promise<T>): Promise<T> {
@@ -108,6 +110,7 @@ function openTcp(
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
+    autoSelectFamily: true,
     ...(addresses === null ? {} : { lookup: known(addresses) }),
   });
   return guarded(socket, signal, opened(socket, 'connect'));
@@ -123,59 +126,12 @@ function known(addresses: readonly string[]): LookupFunction {
   };
 }
 
-async function secureProxy(
-  socket: Socket,
-  proxy: Proxy,
-  sessions: Sessions,
-  signal: AbortSignal,
-): Promise<Socket> {
-  return proxy.protocol === 'https' ? openTls(socket, proxy.host, sessions, signal) : socket;
-}
-
 async function secure(
   socket: Socket,
   target: DialTarget,
-  sessions: Sessions,
+  trust: Trust,
   signal: AbortSignal,
 ): Promise<Socket> {
   if (target.protocol !== 'https:') return socket;
-  return staged('backend', openTls(socket, target.host, sessions, signal));
-}
-
-function openTls(under: Socket, host: string, sessions: Sessions, signal: AbortSignal): Promise<Socket> {
-  const session = sessions.get(host);
-  const socket = connectTls({
-    socket: under,
-    host,
-    ...(isIP(host) === 0 ? { servername: host } : {}),
-    ALPNProtocols: ['http/1.1'],
-    ...(session === undefined ? {} : { session }),
-  });
-  socket.on('session', (next) => sessions.set(host, next));
-  return guarded(socket, signal, opened(socket, 'secureConnect'));
-}
-
-function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    socket.once(event, () => resolve(socket));
-    socket.once('error', reject);
-    socket.once('close', () => reject(new Error('the connection was closed')));
-  });
-}
-
-/** Ends the socket when the step fails or the signal fires, which makes the step fail. */
-async function guarded<T>(socket: Socket, signal: AbortSignal, step: Promise<T>): Promise<T> {
-  // Between two steps nobody else listens, and an unheard 'error' would end the process.
-  socket.on('error', () => {});
-  const onAbort = (): void => void socket.destroy();
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await step;
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+  return staged('backend', openTls(socket, target, trust, signal));
 }

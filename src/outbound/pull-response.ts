@@ -39,7 +39,7 @@ export function pullResponse(url: URL, options: PullOptions, signal: AbortSignal
     const close = (): void => {
       signal.removeEventListener('abort', onAbort);
       control.abort();
-      void route.pool.destroy().catch(() => {});
+      void route.destroy();
     };
     const fail = (reason: unknown): void => {
       close();

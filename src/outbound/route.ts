@@ -1,100 +1,140 @@
-import { Client, Pool } from 'undici';
-import type { buildConnector, Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
+import { ChatError } from '../errors.ts';
+import { createBelief } from './belief.ts';
+import type { Belief } from './belief.ts';
+import { createConnection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { Dial } from './dial.ts';
 
 /** Each stream holds one. Far above MAX_INFLIGHT's default: admission limits streams, not this. */
 const MAX_CONNECTIONS = 50_000;
-/** Long enough for the next call of a busy proxy, short enough to be gone before most gateways hang up. */
-const KEEP_ALIVE_MS = 15_000;
-const MAX_HEADER_BYTES = 65_536;
+/** What a burst leaves open for the next one. */
+const MAX_FREE_CONNECTIONS = 256;
 
-/** Pool and dialler of one exit to one origin. */
+/** Counts since the start. */
+export interface Traffic {
+  requests: number;
+  /** Requests that went out on a connection that had brought an answer before. */
+  reused: number;
+  /** Requests that went out once more because their connection turned out to be closed. */
+  resent: number;
+}
+
+/** What is sent over a route. */
+export interface Parcel {
+  readonly options: Dispatcher.DispatchOptions;
+  readonly toHandler: (connection: Connection) => Dispatcher.DispatchHandler;
+  /** No connection could be had for it. */
+  readonly onRefused: (error: ChatError) => void;
+  /** Fires when the request is over early: no connection is made for it any more. */
+  readonly signal: AbortSignal;
+  /** It was sent before, and goes on a new connection now. */
+  readonly isResent: boolean;
+}
+
+/** The connections of one exit to one origin. */
 export interface Route {
-  readonly pool: Pool;
   /** The path of a gateway that does not live at the root, without a slash at its end. */
   readonly prefix: string;
-  /**
-   * Runs `dispatch`; connections that undici opens for the request end when `signal` fires. The
-   * returned function must be called once the request is over, and before it is aborted.
-   */
-  dispatch(
-    options: Dispatcher.DispatchOptions,
-    handler: Dispatcher.DispatchHandler,
-    signal: AbortSignal,
-  ): () => void;
+  readonly traffic: Traffic;
+  /** Requests that are not over, those without a connection yet among them. */
+  readonly running: number;
+  /** On `performance.now()`'s clock. */
+  readonly belief: Belief;
+  carry(parcel: Parcel): void;
+  /** Takes nothing more, and resolves when all is over; `destroy` ends it. Both idempotent. */
+  close(): Promise<void>;
+  destroy(): Promise<void>;
 }
 
-/** A request that wants the connection of its client. */
-interface Claim {
-  readonly signal: AbortSignal;
-  claims: Set<Claim> | null;
+export function createTraffic(): Traffic {
+  return { requests: 0, reused: 0, resent: 0 };
 }
 
-export function createRoute(base: string, dial: Dial): Route {
+export function createRoute(base: string, dial: Dial, traffic = createTraffic()): Route {
   const { origin, pathname } = new URL(base);
-  let asking: Claim | null = null;
+  /** The one that was used last is taken first: it is the least likely to be closed by now. */
+  const free: Connection[] = [];
+  const busy = new Set<Connection>();
+  const onRest: (() => void)[] = [];
+  let waiting = 0;
+  let phase: 'open' | 'closing' | 'destroyed' = 'open';
 
-  /**
-   * One connection of the pool, which knows who wants it: a connection that ends under an aborted
-   * request is opened anew by undici, only to find that nobody wants it. Then it is not.
-   */
-  class ClaimedClient extends Client {
-    readonly #claims: Set<Claim>;
-
-    constructor(url: URL, options: Client.Options) {
-      const claims = new Set<Claim>();
-      super(url, { ...options, connect: connectorFor(claims, dial) });
-      this.#claims = claims;
-    }
-
-    override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-      if (asking !== null) {
-        asking.claims = this.#claims;
-        this.#claims.add(asking);
-      }
-      return super.dispatch(options, handler);
-    }
+  function take({ options, toHandler, onRefused, signal, isResent }: Parcel): void {
+    if (phase === 'destroyed') return onRefused(shuttingDown());
+    if (busy.size >= MAX_CONNECTIONS) return onRefused(tooMany());
+    const connection = (isResent ? undefined : free.pop()) ?? open();
+    busy.add(connection);
+    connection.dispatch(options, toHandler(connection), signal);
   }
 
-  const pool = new Pool(origin, {
-    factory: (url, options) => new ClaimedClient(url, options as Client.Options),
-    connections: MAX_CONNECTIONS,
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: MAX_HEADER_BYTES,
-    allowH2: false,
-  });
+  function open(): Connection {
+    const connection = createConnection(origin, dial, {
+      onFree: () => put(connection),
+      onLost: () => drop(connection),
+    });
+    return connection;
+  }
+
+  function put(connection: Connection): void {
+    busy.delete(connection);
+    const isKept = connection.isOpen && phase === 'open' && free.length < MAX_FREE_CONNECTIONS;
+    if (isKept) free.push(connection);
+    else void connection.destroy();
+    restIfOver();
+  }
+
+  function drop(connection: Connection): void {
+    const at = free.indexOf(connection);
+    if (at !== -1) free.splice(at, 1);
+    void connection.destroy();
+  }
+
+  function restIfOver(): void {
+    if (busy.size + waiting === 0) for (const resolve of onRest.splice(0)) resolve();
+  }
+
+  async function destroy(): Promise<void> {
+    phase = 'destroyed';
+    const all = [...free.splice(0), ...busy];
+    busy.clear();
+    await Promise.all(all.map((connection) => connection.destroy()));
+    restIfOver();
+  }
+
   return {
-    pool,
     prefix: pathname.replace(/\/+$/, ''),
-    // The pool hands the request to one of its clients before its `dispatch` returns.
-    dispatch(options, handler, signal) {
-      const claim: Claim = { signal, claims: null };
-      asking = claim;
-      try {
-        pool.dispatch(options, handler);
-      } finally {
-        asking = null;
-      }
-      return () => claim.claims?.delete(claim);
+    traffic,
+    belief: createBelief(),
+    get running() {
+      return busy.size + waiting;
     },
+    carry(parcel) {
+      if (phase !== 'open') return parcel.onRefused(shuttingDown());
+      traffic[parcel.isResent ? 'resent' : 'requests'] += 1;
+      if (parcel.isResent || free.length > 0) return take(parcel);
+      // An answer that ended just now frees its connection at the end of this turn of the event loop:
+      // so the calls of a chat, one right after the other, share one connection.
+      waiting += 1;
+      setImmediate(() => {
+        waiting -= 1;
+        if (!parcel.signal.aborted) take(parcel);
+        restIfOver();
+      });
+    },
+    async close() {
+      if (phase === 'open') phase = 'closing';
+      if (busy.size + waiting > 0) await new Promise<void>((resolve) => onRest.push(resolve));
+      await destroy();
+    },
+    destroy,
   };
 }
 
-function connectorFor(claims: ReadonlySet<Claim>, dial: Dial): buildConnector.connector {
-  return ({ protocol, hostname, port }, callback) => {
-    const [claim] = claims;
-    if (claim === undefined) {
-      callback(new Error('nobody asks any more'), null);
-      return;
-    }
-    const target = { protocol, host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
-    dial(target, claim.signal).then(
-      (socket) => callback(null, socket),
-      (error: Error) => callback(error, null),
-    );
-  };
+function shuttingDown(): ChatError {
+  return new ChatError('shutting_down', 'The proxy is shutting down.');
+}
+
+function tooMany(): ChatError {
+  return new ChatError('proxy_overloaded', `More than ${MAX_CONNECTIONS} connections to the backend.`);
 }

@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { ChatError } from '../errors.ts';
+import type { Connection } from './connection.ts';
+import { closedUnanswered, crossedClose, depart, isBreak } from './departure.ts';
+import type { Departure } from './departure.ts';
 import { toNetworkFailure } from './network-failure.ts';
 import type { Progress } from './network-failure.ts';
 import type { Route } from './route.ts';
@@ -14,6 +17,8 @@ export interface OutboundRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** What is iterable is pulled as fast as it can be sent, and needs a header `content-length`. */
   readonly body: string | AsyncIterable<Uint8Array> | null;
+  /** Being read twice does no harm, as with a GET. */
+  readonly repeatable?: boolean;
 }
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -33,45 +38,75 @@ export interface SendControl {
   abort(): void;
 }
 
-/** One request over one route. `route` null: the exits have closed. `label` names the proxy in messages. */
+/**
+ * One request over one route. `route` null: the exits have closed. `label` names the proxy in messages.
+ *
+ * A request that met a connection which was being closed is sent once more on a new one, unnoticed by
+ * the reader: whatever it is when it had not been written, else when `crossedClose` believes that it was
+ * not read and it does no harm should that be wrong.
+ */
 export function sendThrough(
   route: Route | null,
   request: OutboundRequest,
   reader: ResponseReader,
   label: string | null,
 ): SendControl {
-  const dialling = new AbortController();
   let progress: Progress = 'dialling';
+  let scope = new AbortController();
   let controller: Dispatcher.DispatchController | null = null;
+  let departure: Departure | null = null;
+  let isResent = false;
   let isDone = false;
   let isPaused = false;
-  let release = (): void => {};
 
+  const end = (reason: Error): void => {
+    isDone = true;
+    scope.abort(reason);
+  };
   const fail = (error: Error): void => {
     if (isDone) return;
-    isDone = true;
-    release();
+    if (route !== null && !isResent && mayGoAgain(error, route)) return goAgain(route);
+    if (isResent && departure !== null && closedUnanswered(error, departure)) {
+      route?.belief.refute(performance.now());
+    }
+    end(error);
     reader.onFailure(toNetworkFailure(error, progress, label));
   };
   const abort = (): void => {
     if (isDone) return;
-    isDone = true;
     const reason = new ChatError('internal_error', 'The caller left.');
-    release();
-    dialling.abort(reason);
+    end(reason);
     controller?.abort(reason);
   };
-  const handler: Dispatcher.DispatchHandler = {
+
+  function mayGoAgain(error: Error, { belief }: Route): boolean {
+    if (departure === null) return isBreak(error);
+    const nowMs = performance.now();
+    const isHarmless = request.method === 'GET' || request.repeatable === true;
+    return isHarmless && belief.holds(nowMs) && crossedClose(error, departure, nowMs);
+  }
+
+  function goAgain(over: Route): void {
+    scope.abort();
+    scope = new AbortController();
+    [progress, controller, departure, isResent] = ['dialling', null, null, true];
+    carry(over);
+  }
+
+  const toHandler = (connection: Connection): Dispatcher.DispatchHandler => ({
     onRequestStart(started) {
       controller = started;
       progress = 'sent';
-      if (isDone) started.abort(dialling.signal.reason as Error);
+      departure = depart(connection, performance.now());
+      if (route !== null && departure.answers > 0) route.traffic.reused += 1;
+      if (isDone) started.abort(scope.signal.reason as Error);
       else if (isPaused) started.pause();
     },
     onResponseStart(_, status, headers) {
       // 1xx announces an answer and is none.
       if (isDone || status < 200) return;
       progress = 'answering';
+      if (isResent) route?.belief.confirm();
       reader.onHead(status, headers);
     },
     onResponseData(_, chunk) {
@@ -80,26 +115,24 @@ export function sendThrough(
     onResponseEnd() {
       if (isDone) return;
       isDone = true;
-      release();
       reader.onEnd();
     },
     onResponseError: (_, error) => fail(error),
-  };
+  });
 
-  const { method, path, headers, body } = request;
+  function carry(over: Route): void {
+    const { method, path, headers, body } = request;
+    // The dispatcher takes whatever can be iterated; its types know streams only.
+    const sent = body as string | Readable | null;
+    const options = { method, path: over.prefix + path, headers: { ...headers }, body: sent };
+    over.carry({ options, toHandler, onRefused: fail, signal: scope.signal, isResent });
+  }
+
   // Later, so that the caller has the control in hand before the reader hears anything.
   queueMicrotask(() => {
     if (isDone) return;
-    if (route === null) return fail(new ChatError('shutting_down', 'The proxy is shutting down.'));
-    try {
-      // The dispatcher takes whatever can be iterated; its types know streams only.
-      const sent = body as string | Readable | null;
-      const options = { method, path: route.prefix + path, headers: { ...headers }, body: sent };
-      release = route.dispatch(options, handler, dialling.signal);
-      if (isDone) release();
-    } catch (error) {
-      fail(error instanceof Error ? error : new Error('dispatch failed'));
-    }
+    if (route === null) fail(new ChatError('shutting_down', 'The proxy is shutting down.'));
+    else carry(route);
   });
   return {
     pause() {

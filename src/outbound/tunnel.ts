@@ -1,7 +1,13 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
+import { orAborted } from '../or-aborted.ts';
 import type { Proxy, ProxyCredentials } from './proxy.ts';
+
+/** What the proxy did, in words that name neither its address nor its password. */
+export class TunnelError extends Error {
+  override readonly name = 'TunnelError';
+}
 
 /** The far end of a tunnel: name or address without brackets. */
 export interface TunnelTarget {
@@ -37,8 +43,8 @@ export async function openConnectTunnel(socket: Socket, proxy: Proxy, target: Tu
   socket.write(`CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n${authorization(proxy)}\r\n`);
   const head = await readHead(socket);
   const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1];
-  if (status === undefined) throw new Error('it does not speak HTTP');
-  if (!status.startsWith('2')) throw new Error(`it answered CONNECT with ${status}`);
+  if (status === undefined) throw new TunnelError('it does not speak HTTP');
+  if (!status.startsWith('2')) throw new TunnelError(`it answered CONNECT with ${status}`);
 }
 
 function authorization({ credentials }: Proxy): string {
@@ -50,7 +56,7 @@ function authorization({ credentials }: Proxy): string {
 async function readHead(socket: Socket): Promise<string> {
   let head = '';
   while (!head.includes(HEAD_END)) {
-    if (head.length > MAX_HEAD_BYTES) throw new Error('its answer has no end');
+    if (head.length > MAX_HEAD_BYTES) throw new TunnelError('its answer has no end');
     head += (await readSome(socket)).toString('latin1');
   }
   const end = head.indexOf(HEAD_END) + HEAD_END.length;
@@ -59,13 +65,19 @@ async function readHead(socket: Socket): Promise<string> {
 }
 
 /** Asks a SOCKS 5 proxy for a way to `target` (RFC 1928, RFC 1929). */
-export async function openSocksTunnel(socket: Socket, proxy: Proxy, target: TunnelTarget): Promise<void> {
+export async function openSocksTunnel(
+  socket: Socket,
+  proxy: Proxy,
+  target: TunnelTarget,
+  signal: AbortSignal,
+): Promise<void> {
   await logIn(socket, proxy.credentials);
-  const address = encodeAddress(await toAddress(proxy, target.host));
+  const address = encodeAddress(await toAddress(proxy, target.host, signal));
   const port = [target.port >> 8, target.port & 0xff];
   socket.write(Buffer.from([SOCKS_VERSION, CONNECT_COMMAND, 0, ...address, ...port]));
-  const [, reply = 0xff, , kind = 0] = await readExactly(socket, 4);
-  if (reply !== 0) throw new Error(`it answered: ${SOCKS_FAILURES[reply] ?? `failure ${reply}`}`);
+  const [version, reply = 0xff, , kind = 0] = await readExactly(socket, 4);
+  if (version !== SOCKS_VERSION) throw new TunnelError('it does not speak SOCKS 5');
+  if (reply !== 0) throw new TunnelError(`it answered: ${SOCKS_FAILURES[reply] ?? `failure ${reply}`}`);
   await readExactly(socket, (await boundAddressBytes(socket, kind)) + 2);
 }
 
@@ -73,20 +85,29 @@ async function logIn(socket: Socket, credentials: ProxyCredentials | null): Prom
   const methods = credentials === null ? [NO_LOGIN] : [NO_LOGIN, PASSWORD_LOGIN];
   socket.write(Buffer.from([SOCKS_VERSION, methods.length, ...methods]));
   const [version, method] = await readExactly(socket, 2);
-  if (version !== SOCKS_VERSION) throw new Error('it does not speak SOCKS 5');
+  if (version !== SOCKS_VERSION) throw new TunnelError('it does not speak SOCKS 5');
   if (method === NO_LOGIN) return;
-  if (method !== PASSWORD_LOGIN || credentials === null) throw new Error('it wants another kind of login');
+  if (method !== PASSWORD_LOGIN || credentials === null)
+    throw new TunnelError('it wants another kind of login');
   const user = Buffer.from(credentials.user).subarray(0, 255);
   const password = Buffer.from(credentials.password).subarray(0, 255);
   socket.write(Buffer.from([LOGIN_VERSION, user.length, ...user, password.length, ...password]));
   const [, verdict] = await readExactly(socket, 2);
-  if (verdict !== 0) throw new Error('it refused user and password');
+  if (verdict !== 0) throw new TunnelError('it refused user and password');
 }
 
 /** As in other programs, `socks5h` leaves names to the proxy and `socks5` looks them up here. */
-async function toAddress(proxy: Proxy, host: string): Promise<string> {
+async function toAddress(proxy: Proxy, host: string, signal: AbortSignal): Promise<string> {
   if (proxy.protocol === 'socks5h' || isIP(host) !== 0) return host;
-  return (await lookup(host)).address;
+  const found = await orAborted(lookup(host, { all: true }).catch(unknownName), signal);
+  // Most proxies have a way out by IPv4, not all by IPv6.
+  return (found.find(({ family }) => family === 4) ?? found[0])?.address ?? unknownName();
+}
+
+function unknownName(): never {
+  throw new TunnelError(
+    'the name of the backend is not known here, and socks5:// leaves no names to a proxy',
+  );
 }
 
 function encodeAddress(host: string): number[] {
@@ -137,7 +158,7 @@ function readSome(socket: Socket): Promise<Buffer> {
       const chunk = socket.read() as Buffer | null;
       if (chunk !== null) settle(() => resolve(chunk));
     };
-    const onEnd = (): void => settle(() => reject(new Error('it closed the connection')));
+    const onEnd = (): void => settle(() => reject(new TunnelError('it closed the connection')));
     const onError = (error: Error): void => settle(() => reject(error));
     if (socket.destroyed || socket.readableEnded) return onEnd();
     socket.on('readable', onReadable).on('end', onEnd).on('close', onEnd).on('error', onError);

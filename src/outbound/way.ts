@@ -8,14 +8,17 @@ export interface Way {
 
 /** What an attempt wants of its way. */
 export interface WayAsk {
-  /** Where the conversation or the account was before; taken as long as it is well. */
-  readonly prefer: Way | null;
+  /** Where the conversation, or the account, was before; taken as long as it is well. Null: no matter. */
+  readonly prefer: { readonly origin: string | null; readonly exit: string | null } | null;
   /** Where attempts of the same request failed; taken again only when there is no other. */
   readonly avoid: readonly Way[];
 }
 
-/** A way in use. `release` is idempotent and must be called however the attempt ends; null: it went well. */
+/**
+ * A way in use. `release` is idempotent and must be called however the attempt ends; null: it went well;
+ * `unused`: nothing is known of it.
+ */
 export interface WayLease {
   readonly way: Way;
-  release(failure: ChatError | null): void;
+  readonly release: (outcome: ChatError | 'unused' | null) => void;
 }

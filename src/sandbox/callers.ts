@@ -14,13 +14,15 @@ export type CallerVerdict =
 export interface Caller {
   readonly persona: Persona;
   readonly owner: string;
+  /** The name of the account, whichever its token and workspace; null: none. */
+  readonly account: string | null;
 }
 
 const ANONYMOUS = 'anonymous:';
 const ACCESS_TOKEN = /^Bearer (eyJhbGciOi\S*)$/;
 
 /**
- * Who calls, by base path and token. Anonymous paths ignore Authorization. A token containing
+ * Who calls, by base path and token. Anonymous paths ignore Authorization. An account whose name contains
  * `expired`, `deactivated` or `free` plays that part; a real JWT is held to its `exp`.
  */
 export function identifyCaller(base: Base, authorization: string, nowMs: number): CallerVerdict {
@@ -28,9 +30,10 @@ export function identifyCaller(base: Base, authorization: string, nowMs: number)
   if (authorization === '') return { ok: false, refusal: 'unauthorized' };
   const token = ACCESS_TOKEN.exec(authorization)?.[1];
   if (token === undefined) return { ok: false, refusal: 'invalid_jwt' };
-  if (token.includes('deactivated')) return { ok: false, refusal: 'account_deactivated' };
-  if (token.includes('expired') || isPast(token, nowMs)) return { ok: false, refusal: 'token_expired' };
-  return { ok: true, persona: token.includes('free') ? 'chatgpt-freeaccount' : 'chatgpt-paid' };
+  const name = nameOf(token);
+  if (name.includes('deactivated')) return { ok: false, refusal: 'account_deactivated' };
+  if (name.includes('expired') || isPast(token, nowMs)) return { ok: false, refusal: 'token_expired' };
+  return { ok: true, persona: name.includes('free') ? 'chatgpt-freeaccount' : 'chatgpt-paid' };
 }
 
 /**
@@ -39,9 +42,22 @@ export function identifyCaller(base: Base, authorization: string, nowMs: number)
  */
 export function ownerOf(base: Base, headers: IncomingHttpHeaders): string {
   if (base === '/backend-anon') return `${ANONYMOUS}${String(headers['oai-device-id'])}`;
-  const token = ACCESS_TOKEN.exec(headers.authorization ?? '')?.[1] ?? '';
+  const account = accountOf(headers.authorization ?? '');
+  return `account:${account}:${String(headers['chatgpt-account-id'] ?? '')}`;
+}
+
+/** The name of the account behind a credential: the subject of a JWT, which outlives it, or the token. */
+export function accountOf(authorization: string): string {
+  const token = ACCESS_TOKEN.exec(authorization)?.[1] ?? '';
   const subject = readClaims(token)?.['sub'];
-  return `account:${typeof subject === 'string' ? subject : token}:${String(headers['chatgpt-account-id'] ?? '')}`;
+  return typeof subject === 'string' ? subject : token;
+}
+
+/** Where the words stand that tell an account's part: all of a token that can be read. */
+function nameOf(token: string): string {
+  const [head = '', , tail = ''] = token.split('.');
+  const subject = readClaims(token)?.['sub'];
+  return typeof subject === 'string' ? `${head} ${tail} ${subject}` : token;
 }
 
 /** Anonymous visitors change their device id from call to call, so to a chat they are all one. */

@@ -11,6 +11,7 @@ export function createControlRoutes(world: World): Iterable<readonly [string, Ha
     [`POST ${CONTROL_PREFIX}scenario`, (exchange) => setScenario(world, exchange)],
     [`POST ${CONTROL_PREFIX}reset`, (exchange) => reset(world, exchange)],
     [`GET ${CONTROL_PREFIX}requests`, (exchange) => showRequests(world, exchange)],
+    [`GET ${CONTROL_PREFIX}accounts`, (exchange) => showAccounts(world, exchange)],
     [`GET ${CONTROL_PREFIX}state`, (exchange) => showState(world, exchange)],
   ];
 }
@@ -23,16 +24,23 @@ function setScenario(world: World, { body, response }: Exchange): void {
   sendJson(response, 200, { scenarios: parsed.scenarios });
 }
 
-/** Back to the beginning: defaults, no records, ids from the start. Issued tokens stay good. */
+/** Back to the beginning: defaults, no records, ids from the start, spent refresh tokens good again. Issued tokens stay good. */
 function reset(world: World, { response }: Exchange): void {
   world.scenarios.replace([]);
   world.recorder.clear();
+  world.accounts.clear();
+  world.grants.clear();
   world.random.restart();
   sendJson(response, 200, { ok: true });
 }
 
 function showRequests(world: World, { response }: Exchange): void {
   sendJson(response, 200, { requests: world.recorder.records() });
+}
+
+/** What each account was used for, and how often refresh tokens were exchanged. */
+function showAccounts(world: World, { response }: Exchange): void {
+  sendJson(response, 200, { accounts: world.accounts.records(), exchanges: world.grants.counts() });
 }
 
 function showState(world: World, { response }: Exchange): void {

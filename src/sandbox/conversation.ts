@@ -1,3 +1,4 @@
+import { openConversation } from './accounts/open-conversation.ts';
 import type { Base } from './callers.ts';
 import { parseConversationBody, textOf, type ConversationBody } from './conversation-body.ts';
 import { encodeDelta, encodeDeltaError } from './delta-stream.ts';
@@ -29,11 +30,16 @@ export function createConversationHandler(world: World, base: Base): Handler {
     const conversation = recallConversation(world, caller.owner, body);
     playError(world, scenario, 'conversation', body.model);
 
-    const model = scenario.servedModel ?? toServedModel(body.model, scenario.persona ?? caller.persona);
-    const script = writeTurn({ world, scenario, body, model, prompt: promptOf(body), conversation });
-    if (scenario.transport === 'websocket')
-      await playOverSocket(world, exchange, scenario, script, caller.owner);
-    else await stream(world, exchange, scenario, script, body.encodings);
+    const close = await openConversation(world, caller.account, scenario, body.model);
+    try {
+      const model = scenario.servedModel ?? toServedModel(body.model, scenario.persona ?? caller.persona);
+      const script = writeTurn({ world, scenario, body, model, prompt: promptOf(body), conversation });
+      if (scenario.transport === 'websocket')
+        await playOverSocket(world, exchange, scenario, script, caller.owner);
+      else await stream(world, exchange, scenario, script, body.encodings);
+    } finally {
+      close();
+    }
   };
 }
 

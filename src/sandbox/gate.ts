@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { identifyCaller, ownerOf, type Base, type Caller } from './callers.ts';
+import { accountOf, identifyCaller, ownerOf, type Base, type Caller } from './callers.ts';
 import type { Exchange } from './exchange.ts';
 import { findHeaderProblems } from './header-check.ts';
 import { refusal, RefusedError, type RefusalFacts, type RefusalName } from './refusals.ts';
@@ -31,16 +31,20 @@ export function playError(world: World, scenario: Scenario, place: Place, model 
 
 /** Checks token and, when strict, headers. Returns who calls; throws RefusedError. */
 export function admit(world: World, exchange: Exchange, base: Base, streams: boolean): Caller {
+  if (base === '/backend-anon' && !world.scenarios.peek(exchange.authorization).visitors)
+    refuse(world, 'unauthorized');
   const caller = identifyCaller(base, exchange.authorization, world.now());
   if (!caller.ok) throw new RefusedError(refusal(caller.refusal, factsOf(world)));
   const problems = findHeaderProblems(exchange.request.headers, streams);
   exchange.record.warnings.push(...problems);
   if (world.strict && problems.length > 0) refuse(world, 'unusual_activity');
-  return { persona: caller.persona, owner: ownerOf(base, exchange.request.headers) };
+  const account = base === '/backend-anon' ? null : accountOf(exchange.authorization);
+  return { persona: caller.persona, owner: ownerOf(base, exchange.request.headers), account };
 }
 
-export function refuse(world: World, name: RefusalName, model = ''): never {
-  throw new RefusedError(refusal(name, factsOf(world, model)));
+export function refuse(world: World, name: RefusalName, model = '', clearsInS?: number): never {
+  const facts = factsOf(world, model);
+  throw new RefusedError(refusal(name, { ...facts, clearsInS: clearsInS ?? facts.clearsInS }));
 }
 
 function refuseByScenario(world: World, scenario: Scenario, model = ''): never {

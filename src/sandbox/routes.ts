@@ -1,3 +1,5 @@
+import { createAccountsCheckHandler, createMeHandler } from './accounts/account-endpoints.ts';
+import { createOauthHandler } from './accounts/oauth.ts';
 import { createArkoseHandler } from './arkose.ts';
 import { BASES } from './callers.ts';
 import { createConversationHandler } from './conversation.ts';
@@ -22,6 +24,9 @@ export function createBackendRoutes(world: World): Iterable<readonly [string, Ha
   const shared: [string, Handler][] = [
     ['GET /', createLandingHandler(world)],
     ['POST /arkose/token', createArkoseHandler(world)],
+    ['POST /oauth/token', createOauthHandler(world)],
+    ['GET /backend-api/accounts/check/v4-2023-04-27', createAccountsCheckHandler(world)],
+    ['GET /backend-api/me', createMeHandler(world)],
     ['PUT /blob/:id', createBlobWriter(world)],
     ['GET /blob/:id', createBlobReader(world)],
   ];

@@ -16,6 +16,8 @@ export const PLACES = [
   'download',
   'register',
   'reading',
+  'oauth',
+  'account',
 ] as const;
 /** The endpoints a scenario can strike. */
 export type Place = (typeof PLACES)[number];
@@ -63,6 +65,7 @@ export const LINKS = ['direct', 'session', 'pod_expired', 'missing'] as const;
 export const ARKOSE_MODELS = ['all', 'gpt-4'] as const;
 
 export const ARKOSE_REPLIES = ['token', 'empty', 'unsolved', 'garbage', 'status_500'] as const;
+export const OAUTH_REPLIES = ['token', 'invalid_grant', 'access_denied', 'garbage', 'status_500'] as const;
 export const ERROR_FORMS = ['bare', 'delta'] as const;
 export const GARBAGE_KINDS = ['json', 'binary'] as const;
 
@@ -80,7 +83,7 @@ export interface Scenario {
   readonly at: Place;
   /** For how many requests at `at`; null until reset. */
   readonly times: number | null;
-  /** Only for requests whose Authorization header contains this text. */
+  /** Only for requests whose Authorization header, or refresh token, contains this text. */
   readonly token: string | null;
 
   readonly error: RefusalName | null;
@@ -88,6 +91,16 @@ export interface Scenario {
   readonly clearsInS: number;
   readonly resetBeforeHeaders: boolean;
   readonly headersDelayMs: number;
+
+  /** False: whoever comes without an account is answered 401. */
+  readonly visitors: boolean;
+  /** Conversations at once per account, beyond which the answer is `one_message`; null: any number. */
+  readonly accountConcurrency: number | null;
+  /** What an exchange of a refresh token comes to. */
+  readonly oauthReply: (typeof OAUTH_REPLIES)[number];
+  readonly accessTokenLifetimeS: number;
+  /** Each exchange gives a new refresh token, and the old one is good for nothing. */
+  readonly rotateRefreshTokens: boolean;
 
   /** Null: told by the token. */
   readonly persona: Persona | null;
@@ -176,6 +189,11 @@ export const DEFAULT_SCENARIO: Scenario = {
   clearsInS: 9665,
   resetBeforeHeaders: false,
   headersDelayMs: 0,
+  visitors: true,
+  accountConcurrency: null,
+  oauthReply: 'token',
+  accessTokenLifetimeS: 864_000,
+  rotateRefreshTokens: false,
   persona: null,
   difficulty: '06bf7d',
   proofRequired: true,

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createAccountLedger } from './accounts/account-ledger.ts';
+import { createGrants } from './accounts/grants.ts';
 import { createClearanceLedger } from './clearance-ledger.ts';
 import { CONTROL_PREFIX, createControlRoutes } from './control.ts';
 import { createConversationStore } from './conversation-store.ts';
@@ -42,6 +44,7 @@ export interface Sandbox {
 const MAX_BODY_BYTES = 128 * 1024 * 1024;
 const MAX_STORED_BYTES = 512 * 1024 * 1024;
 const MAX_CONVERSATIONS = 10_000;
+const MAX_ACCOUNTS = 20_000;
 const KEEP_ALIVE_MS = 75_000;
 
 /** A stand-in for the ChatGPT web backend: strict about what it is sent, obedient in what it answers. */
@@ -69,6 +72,8 @@ function createWorld(options: SandboxOptions): World {
     scenarios: createScenarioList({ ...DEFAULT_SCENARIO, ...options.defaults }),
     recorder: createRecorder(now, options.maxRecords ?? 1_000),
     ledger: createClearanceLedger(now),
+    accounts: createAccountLedger(now, MAX_ACCOUNTS),
+    grants: createGrants(),
     conversations: createConversationStore(MAX_CONVERSATIONS),
     files: createFileStore(MAX_STORED_BYTES),
     sockets: createSocketHub(now, random),

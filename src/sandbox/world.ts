@@ -1,3 +1,5 @@
+import type { AccountLedger } from './accounts/account-ledger.ts';
+import type { Grants } from './accounts/grants.ts';
 import type { ClearanceLedger } from './clearance-ledger.ts';
 import type { ConversationStore } from './conversation-store.ts';
 import type { FileStore } from './files/file-store.ts';
@@ -17,6 +19,8 @@ export interface World {
   readonly scenarios: ScenarioList;
   readonly recorder: Recorder;
   readonly ledger: ClearanceLedger;
+  readonly accounts: AccountLedger;
+  readonly grants: Grants;
   readonly conversations: ConversationStore;
   readonly files: FileStore;
   readonly sockets: SocketHub;

@@ -4,8 +4,10 @@ import type { Turn } from '../conversation/turn.ts';
 import { ChatError } from '../errors.ts';
 import { DIRECT } from '../outbound/exits.ts';
 import type { Exchange } from '../outbound/exchange.ts';
+import { expectedTries } from '../threads/expected-tries.ts';
+import type { Urgency } from '../threads/line.ts';
 import type { ProofPool } from '../threads/pool.ts';
-import type { ProofText } from '../threads/tasks.ts';
+import type { ProofPuzzle } from '../threads/tasks.ts';
 import { together } from '../together.ts';
 import { createLanding } from '../upstream/landing.ts';
 import type { ClientProfile } from '../upstream/headers.ts';
@@ -15,9 +17,10 @@ import { createArkose } from './arkose.ts';
 import { browserConfig } from './browser-config.ts';
 import { fitToSeed } from './fit-to-seed.ts';
 import { createNodeHasher } from './node-hasher.ts';
-import { encodeAnswer, isTooHard, passes, requirementsToken } from './proof.ts';
+import { encodeAnswer, isTooHard, passes, requirementsToken, searchProof } from './proof.ts';
 import { fetchRequirements } from './requirements.ts';
 import type { Requirements } from './requirements.ts';
+import type { Search, SearchOrder } from './search-order.ts';
 
 export interface ClearanceOptions {
   readonly exchange: Exchange;
@@ -27,12 +30,11 @@ export interface ClearanceOptions {
   readonly arkoseServices: readonly string[];
   /** POW_DIFFICULTY. */
   readonly hardestDifficulty: string;
-  /** POW_SEARCH; `tail` when left out. */
-  readonly proofSearch?: ProofText['search'];
   /** CONVERSATION_ONLY: the gateway answers the challenges itself. */
   readonly conversationOnly: boolean;
   /** CHECK_MODEL: where to look a model up before it is used; null: only known restrictions count. */
   readonly modelLists: Pick<ModelLists, 'list'> | null;
+  readonly searchOrder: Pick<SearchOrder, 'choose'>;
   /** Wall clock, for the date in the proof. */
   readonly nowMs: () => number;
   readonly random: () => number;
@@ -49,12 +51,51 @@ const ARKOSE_TIMEOUT_MS = 15_000;
 /** A gateway that names a persona gives these to paying accounts only. */
 const PAID_PERSONA = 'chatgpt-paid';
 const PAID_SLUGS: ReadonlySet<string> = new Set(['gpt-4', 'o1-preview']);
+/**
+ * A proof that takes no more tries on average is searched right here: 32 tries last some 0.3 ms, as long
+ * as the way to a thread and back takes under load (0.1 ms without).
+ */
+const HERE_EXPECTED_TRIES = 32;
+/** Bad luck goes to a thread before it holds up the others: after 1 ms, which one in fifty needs. */
+const HERE_MOST_TRIES = 128;
 const NOTHING: Clearance = { requirementsToken: null, proofToken: null, arkoseToken: null };
+const NO_CANCEL = new SharedArrayBuffer(4);
 const monotonicMs = (): number => performance.now();
 
+/** A clearance for a turn that is still to come. */
+export interface Prepared {
+  readonly clearance: Clearance;
+  /** What the backend takes the caller for; decides which models are open to it. */
+  readonly persona: string | null;
+  /** What was right for the gateway then. */
+  readonly search: Search;
+  /** From now on. */
+  readonly lifetimeMs: number;
+}
+
+export interface Clearances extends Pick<ChatPorts, 'clear'> {
+  /**
+   * Answers the challenges ahead of a turn, at the threads' leisure. Null: there are none, or one that
+   * costs money (Arkose). Rejects as `clear` does.
+   */
+  prepare(session: Session, signal: AbortSignal): Promise<Prepared | null>;
+  /**
+   * What was prepared, for this turn; null: no longer what would be sent now. Rejects as `clear` does when
+   * the turn's model is not open to the account.
+   */
+  adopt(prepared: Prepared, session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance | null>;
+}
+
+/** What the backend wants of a session, and the text that both proofs are about. */
+interface Challenge {
+  readonly wanted: Requirements;
+  readonly search: Search;
+  readonly text: ProofPuzzle['text'];
+}
+
 /** Landing page, requirements, then proof of work and Arkose side by side. */
-export function createClearance(options: ClearanceOptions): Pick<ChatPorts, 'clear'> {
-  const { exchange, profile, nowMs, random, newId } = options;
+export function createClearance(options: ClearanceOptions): Clearances {
+  const { exchange, profile, nowMs, random, newId, searchOrder } = options;
   const landing = createLanding({
     exchange,
     profile,
@@ -68,45 +109,92 @@ export function createClearance(options: ClearanceOptions): Pick<ChatPorts, 'cle
     timeoutMs: options.arkoseTimeoutMs ?? ARKOSE_TIMEOUT_MS,
   });
   const timeoutMs = options.requirementsTimeoutMs ?? REQUIREMENTS_TIMEOUT_MS;
-  const search = { hasher: createNodeHasher(), isCancelled: () => false };
+  const here = { hasher: createNodeHasher(), isCancelled: () => false };
 
   async function clear(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance> {
     if (options.conversationOnly) return NOTHING;
     const { slug } = turn.model;
-    if (options.modelLists !== null) refuseUnlisted(slug, await options.modelLists.list(session, signal));
-    const page = await landing(session, signal);
-    const browser = { userAgent: profile.userAgent, ...page };
-    const text = browserConfig(browser, { nowMs, random, newId }, options.proofSearch ?? 'tail');
-    const p = requirementsToken(text, String(random()), search);
-    const wanted = await fetchRequirements({ exchange, profile, timeoutMs }, session, p, signal);
+    await refuseClosedModel(session, slug, signal);
+    const challenge = await fetchChallenge(session, signal);
+    const { wanted } = challenge;
     if (options.modelLists === null) refuseUnpaid(slug, wanted.persona);
-    refuseTooHard(wanted.proof, options.hardestDifficulty);
-    const [proofToken, arkoseToken] = await together(signal, (either) => [
-      prove(wanted.proof, text, either),
+    const [proof, arkoseToken] = await together(signal, (either) => [
+      prove(challenge, 'client', either),
       wanted.arkose === null ? Promise.resolve(null) : arkose(wanted.arkose.blob, either),
     ]);
-    return { requirementsToken: wanted.token, proofToken, arkoseToken };
+    return { requirementsToken: wanted.token, arkoseToken, ...proof };
+  }
+
+  async function prepare(session: Session, signal: AbortSignal): Promise<Prepared | null> {
+    if (options.conversationOnly) return null;
+    const challenge = await fetchChallenge(session, signal);
+    const { wanted, search } = challenge;
+    if (wanted.arkose !== null) return null;
+    const sinceMs = monotonicMs();
+    const proof = await prove(challenge, 'background', signal);
+    const { deviceId } = session;
+    return {
+      clearance: { requirementsToken: wanted.token, arkoseToken: null, deviceId, ...proof },
+      persona: wanted.persona,
+      search,
+      lifetimeMs: wanted.lifetimeMs - (monotonicMs() - sinceMs),
+    };
+  }
+
+  async function adopt(
+    { clearance, persona, search }: Prepared,
+    session: Session,
+    turn: Turn,
+    signal: AbortSignal,
+  ): Promise<Clearance | null> {
+    const { slug } = turn.model;
+    await refuseClosedModel(session, slug, signal);
+    if (options.modelLists === null) refuseUnpaid(slug, persona);
+    return search === searchOrder.choose(session.origin) ? clearance : null;
+  }
+
+  async function refuseClosedModel(session: Session, slug: string, signal: AbortSignal): Promise<void> {
+    if (options.modelLists !== null) refuseUnlisted(slug, await options.modelLists.list(session, signal));
+  }
+
+  async function fetchChallenge(session: Session, signal: AbortSignal): Promise<Challenge> {
+    const page = await landing(session, signal);
+    const search = searchOrder.choose(session.origin);
+    const browser = { userAgent: profile.userAgent, ...page };
+    const text = browserConfig(browser, { nowMs, random, newId }, search);
+    const p = requirementsToken(text, String(random()), here);
+    const wanted = await fetchRequirements({ exchange, profile, timeoutMs, nowMs }, session, p, signal);
+    refuseTooHard(wanted.proof, options.hardestDifficulty);
+    return { wanted, search, text };
   }
 
   async function prove(
-    proof: Requirements['proof'],
-    text: ProofText,
+    { wanted, text }: Challenge,
+    urgency: Urgency,
     signal: AbortSignal,
-  ): Promise<string | null> {
-    if (proof === null) return null;
-    const { seed, difficulty } = proof;
-    const fitting = fitToSeed(text, seed, random);
-    const { base64 } = await options.pool.solve({ seed, difficulty, text: fitting }, signal);
+  ): Promise<Pick<Clearance, 'proofToken' | 'search'>> {
+    if (wanted.proof === null) return { proofToken: null };
+    const { seed, difficulty } = wanted.proof;
+    const puzzle: ProofPuzzle = { seed, difficulty, text: fitToSeed(text, seed, random) };
+    const base64 = searchHere(puzzle) ?? (await options.pool.solve(puzzle, signal, urgency)).base64;
     // One hash by another implementation: an answer that we know to be wrong costs the address its name.
     const digest = createHash('sha3-512')
       .update(seed + base64)
       .digest();
     if (!passes(digest, difficulty))
       throw new ChatError('internal_error', 'The proof of work came out wrong.');
-    return encodeAnswer(base64);
+    return { proofToken: encodeAnswer(base64), search: text.search };
   }
 
-  return { clear };
+  /** Null: worth a thread. */
+  function searchHere(puzzle: ProofPuzzle): string | null {
+    if (expectedTries(puzzle.difficulty) > HERE_EXPECTED_TRIES) return null;
+    const range = { from: 0, tries: HERE_MOST_TRIES, cancel: NO_CANCEL };
+    const result = searchProof({ type: 'proof', ...puzzle, ...range }, here);
+    return result.type === 'solved' ? result.answer : null;
+  }
+
+  return { clear, prepare, adopt };
 }
 
 /** Upstream's own slugs have endings that ours lack: one that contains ours will do. */

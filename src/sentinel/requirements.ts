@@ -14,13 +14,20 @@ export interface Requirements {
   readonly token: string;
   readonly proof: { readonly seed: string; readonly difficulty: string } | null;
   readonly arkose: { readonly blob: string | null } | null;
+  /** For how long the token is good from now on. */
+  readonly lifetimeMs: number;
 }
 
 export interface RequirementsOptions {
   readonly exchange: Exchange;
   readonly profile: ClientProfile;
   readonly timeoutMs: number;
+  /** Wall clock. */
+  readonly nowMs: () => number;
 }
+
+/** What the backend was seen to give visitors; for where it does not say. */
+const USUAL_LIFETIME_S = 540;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -29,7 +36,7 @@ const HEADER_TEXT = /^[\x21-\x7e]+$/;
 
 /** Asks for the challenges of one turn. `p` is the requirements token made by us. */
 export async function fetchRequirements(
-  { exchange, profile, timeoutMs }: RequirementsOptions,
+  { exchange, profile, timeoutMs, nowMs }: RequirementsOptions,
   session: Session,
   p: string,
   signal: AbortSignal,
@@ -41,6 +48,8 @@ export async function fetchRequirements(
     path: `${basePath(session)}/sentinel/chat-requirements`,
     headers: baseHeaders(session, profile),
     body: JSON.stringify({ p }),
+    // A second answer is another challenge, no more.
+    repeatable: true,
     timeoutMs,
     step: 'the requirements of the backend (sentinel/chat-requirements)',
   } as const;
@@ -48,7 +57,7 @@ export async function fetchRequirements(
   const anonymous = session.identity.token === null;
   const fields = answer.status === 200 ? parseFields(answer.text) : null;
   if (fields === null) throw refusalOf(answer, anonymous);
-  return toRequirements(fields, anonymous);
+  return toRequirements(fields, anonymous, nowMs());
 }
 
 function refusalOf(answer: Answer, anonymous: boolean): ChatError {
@@ -65,7 +74,7 @@ function refusalOf(answer: Answer, anonymous: boolean): ChatError {
   return answer.status === 200 && !isChallenge ? broken('is no JSON object') : refusal;
 }
 
-function toRequirements(fields: Fields, anonymous: boolean): Requirements {
+function toRequirements(fields: Fields, anonymous: boolean, nowMs: number): Requirements {
   if (anonymous && fields['force_login'] === true) {
     throw new ChatError(
       'anonymous_unavailable',
@@ -80,7 +89,19 @@ function toRequirements(fields: Fields, anonymous: boolean): Requirements {
     token,
     proof: toProof(block(fields, 'proofofwork')),
     arkose: toArkose(block(fields, 'arkose')),
+    lifetimeMs: toLifetimeMs(fields, nowMs),
   };
+}
+
+/** `expire_after` is free of what the clocks differ by; `expire_at` is not. Both in seconds. */
+function toLifetimeMs({ expire_after: after, expire_at: at }: Fields, nowMs: number): number {
+  if (isTime(after)) return after * 1000;
+  if (isTime(at)) return Math.max(0, at * 1000 - nowMs);
+  return USUAL_LIFETIME_S * 1000;
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && Number.isFinite(value);
 }
 
 function toProof(proof: Fields): Requirements['proof'] {

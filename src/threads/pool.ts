@@ -1,13 +1,16 @@
-import { fileURLToPath } from 'node:url';
-import { Piscina } from 'piscina';
-import { ChatError } from '../errors.ts';
-import type { ProofPuzzle, ProofResult, ProofTask } from './tasks.ts';
+import { createCrew } from './crew.ts';
+import type { CrewOptions } from './crew.ts';
+import { Job } from './job.ts';
+import type { Range } from './job.ts';
+import { Line } from './line.ts';
+import type { Urgency } from './line.ts';
+import { overloaded, shuttingDown, threadFailed, tookTooLong } from './pool-errors.ts';
+import type { ProofPuzzle, ProofResult } from './tasks.ts';
 
-export interface ProofPoolOptions {
-  readonly threads: number;
-  /** Challenges that may wait for a thread; one more is refused. */
+export interface ProofPoolOptions extends CrewOptions {
+  /** Puzzles of either urgency that may wait for a thread; one more is refused. */
   readonly maxQueue: number;
-  /** For one challenge: how long it may wait for a thread, then how long the search may take. */
+  /** For one puzzle: how long it may be without a thread, and how long the search may take; each in all. */
   readonly queueTimeoutMs: number;
   readonly timeoutMs: number;
 }
@@ -15,138 +18,216 @@ export interface ProofPoolOptions {
 export interface ProofAnswer {
   /** The solved config, without the header's prefix. */
   readonly base64: string;
+  /** Counters tried, by all threads. */
   readonly tries: number;
 }
 
-/** Threads that search proofs of work. `close` finishes what was accepted, `destroy` does not. */
+/** Sums since the start. */
+export interface ProofStats {
+  readonly solved: number;
+  /** Refused, late, or broken; those whose client left are not counted. */
+  readonly failed: number;
+  /** Of all threads together, with their first exercises. */
+  readonly tries: number;
+  readonly busyMs: number;
+  /** What puzzles that ended, however, spent without a thread. */
+  readonly waitedMs: number;
+  /** Slices whose thread died. */
+  readonly lostSlices: number;
+}
+
+/** Threads that search proofs of work. `close` finishes what clients wait for, `destroy` does not. */
 export interface ProofPool {
   /**
    * Rejects with the signal's reason at once when it aborts (a running search ends within milliseconds
    * and its thread goes on), with `proxy_overloaded` when no thread came free, with `upstream_timeout`
-   * when the search took too long, with `shutting_down` after `close`.
+   * when the search took too long, with `shutting_down` after `close`. What has the urgency
+   * `background` delays nobody by more than a slice. Not given: `client`.
    */
-  solve(challenge: ProofPuzzle, signal: AbortSignal): Promise<ProofAnswer>;
+  solve(puzzle: ProofPuzzle, signal: AbortSignal, urgency?: Urgency): Promise<ProofAnswer>;
   close(): Promise<void>;
   destroy(): Promise<void>;
+  /** Puzzles no thread is at. */
   readonly queued: number;
+  /** Puzzles that threads are at. */
   readonly running: number;
   readonly threadIds: readonly number[];
+  readonly stats: ProofStats;
+  /** When all that clients wait for now will be solved, with average luck. */
+  readonly backlogMs: number;
 }
 
-const WORKER = fileURLToPath(new URL('../../workers/proof.js', import.meta.url));
-const OVERLOAD_RETRY_S = 5;
-/** Some 20 ms of search between two looks at the clock. */
-const SLICE_TRIES = 4_096;
+/** A puzzle over which more threads died is at fault itself. */
+const MAX_LOST_SLICES = 3;
 
-/** One challenge on its way: waiting, then running, then settled. */
-interface Job {
-  readonly challenge: ProofPuzzle;
-  readonly cancel: SharedArrayBuffer;
-  /** Ends the wait's deadline. */
-  onStart(): void;
-  /** The first of these two calls decides; later ones do nothing. */
-  resolve(answer: ProofAnswer): void;
-  reject(reason: unknown): void;
+/** A job and whom to tell. The first of `solved` and `failed` decides; later ones do nothing. */
+interface Order {
+  /** What one thread will probably need for it. */
+  readonly workMs: number;
+  solved(answer: ProofAnswer): void;
+  failed(reason: unknown): void;
 }
 
 export function createProofPool(options: ProofPoolOptions): ProofPool {
   const { threads, maxQueue, queueTimeoutMs, timeoutMs } = options;
-  // Parking workers in Atomics.wait is right for pure computing, and a fixed number of threads spares
-  // their start. The queue is ours: what is cancelled while it waits never reaches a thread, and no
-  // AbortSignal goes to piscina, which would terminate the thread and skip its fast queue.
-  const piscina = new Piscina<ProofTask, ProofResult>({
-    filename: WORKER,
-    minThreads: threads,
-    maxThreads: threads,
-    maxQueue: threads,
-    atomics: 'sync',
-    recordTiming: false,
-  });
-  // A Set keeps the order of arrival and forgets a cancelled job in O(1).
-  const waiting = new Set<Job>();
-  const running = new Set<Job>();
+  const line = new Line<Job>();
+  /** What somebody waits for. */
+  const orders = { client: new Map<Job, Order>(), background: new Map<Job, Order>() };
+  /** What threads are at, also when nobody waits for it any more. */
+  const searched = new Set<Job>();
+  const sums = { solved: 0, failed: 0, waitedMs: 0 };
+  let clientWorkMs = 0;
   let ending: Promise<void> | null = null;
   let onIdle = (): void => {};
+  const crew = createCrew(options, () => {
+    fill();
+    checkIdle();
+  });
 
-  function solve(challenge: ProofPuzzle, signal: AbortSignal): Promise<ProofAnswer> {
+  function solve(
+    puzzle: ProofPuzzle,
+    signal: AbortSignal,
+    urgency: Urgency = 'client',
+  ): Promise<ProofAnswer> {
     if (signal.aborted) return Promise.reject(signal.reason);
     if (ending !== null) return Promise.reject(shuttingDown());
-    if (running.size >= threads && waiting.size >= maxQueue) return Promise.reject(overloaded());
-    const { promise, job } = createJob(challenge, signal);
-    waiting.add(job);
-    startNext();
-    return promise;
-  }
-
-  function createJob(
-    challenge: ProofPuzzle,
-    signal: AbortSignal,
-  ): { promise: Promise<ProofAnswer>; job: Job } {
-    const cancel = new SharedArrayBuffer(4);
-    const stop = (reason: unknown): void => {
-      waiting.delete(job);
-      Atomics.store(new Int32Array(cancel), 0, 1);
-      job.reject(reason);
-    };
-    const onAbort = (): void => stop(signal.reason);
-    const waitingTimer = setTimeout(() => stop(overloaded()), queueTimeoutMs);
-    const leave = (): void => {
-      clearTimeout(waitingTimer);
-      signal.removeEventListener('abort', onAbort);
-      if (waiting.size + running.size === 0) onIdle();
-    };
-    let resolve!: (answer: ProofAnswer) => void;
-    let reject!: (reason: unknown) => void;
-    const promise = new Promise<ProofAnswer>((onResolve, onReject) => {
-      resolve = onResolve;
-      reject = onReject;
-    }).finally(leave);
-    const onStart = (): void => clearTimeout(waitingTimer);
-    const job: Job = { challenge, cancel, onStart, resolve, reject };
-    signal.addEventListener('abort', onAbort, { once: true });
-    return { promise, job };
-  }
-
-  function startNext(): void {
-    if (running.size >= threads) return;
-    const [job] = waiting;
-    if (job === undefined) return;
-    waiting.delete(job);
-    running.add(job);
-    job.onStart();
-    void run(job);
-  }
-
-  async function run(job: Job): Promise<void> {
-    try {
-      const endsMs = performance.now() + timeoutMs;
-      for (let from = 0; performance.now() < endsMs; from += SLICE_TRIES) {
-        const slice = { from, tries: SLICE_TRIES, cancel: job.cancel };
-        const result = await piscina.run({ type: 'proof', ...job.challenge, ...slice });
-        if (result.type === 'solved') job.resolve({ base64: result.answer, tries: from + result.tries });
-        if (result.type !== 'none') break;
-      }
-      job.reject(tookTooLong(timeoutMs));
-    } catch (thrown) {
-      job.reject(ending === null ? threadFailed(thrown) : shuttingDown());
+    if (orders[urgency].size >= threads + maxQueue) {
+      sums.failed += 1;
+      return Promise.reject(overloaded(backlogMs()));
     }
-    running.delete(job);
-    if (waiting.size + running.size === 0) onIdle();
-    startNext();
+    return new Promise((resolve, reject) => accept(puzzle, urgency, signal, resolve, reject));
+  }
+
+  function accept(
+    puzzle: ProofPuzzle,
+    urgency: Urgency,
+    signal: AbortSignal,
+    resolve: (answer: ProofAnswer) => void,
+    reject: (reason: unknown) => void,
+  ): void {
+    const job = new Job({
+      puzzle,
+      urgency,
+      limitsMs: { waiting: queueTimeoutMs, searching: timeoutMs },
+      onLate: (phase) => order.failed(phase === 'waiting' ? overloaded(backlogMs()) : tookTooLong(timeoutMs)),
+    });
+    const onAbort = (): void => {
+      if (forget(job)) reject(signal.reason);
+    };
+    const order: Order = {
+      workMs: Math.min(timeoutMs, crew.expectedMs(puzzle.text.search, job.expectedTries)),
+      solved(answer) {
+        if (!forget(job)) return;
+        signal.removeEventListener('abort', onAbort);
+        sums.solved += 1;
+        resolve(answer);
+      },
+      failed(reason) {
+        if (!forget(job)) return;
+        signal.removeEventListener('abort', onAbort);
+        sums.failed += 1;
+        reject(reason);
+      },
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    orders[urgency].set(job, order);
+    if (urgency === 'client') clientWorkMs += order.workMs;
+    line.add(job);
+    fill();
+  }
+
+  /** False: forgotten already. */
+  function forget(job: Job): boolean {
+    const order = orderOf(job);
+    if (order === undefined) return false;
+    orders[job.urgency].delete(job);
+    line.remove(job);
+    job.end();
+    sums.waitedMs += job.spentMs.waiting;
+    // Sums of fractions drift: an empty line is the moment to begin anew.
+    if (orders.client.size === 0) clientWorkMs = 0;
+    else if (job.urgency === 'client') clientWorkMs -= order.workMs;
+    checkIdle();
+    return true;
+  }
+
+  /** Gives idle threads to whoever is next. */
+  function fill(): void {
+    while (crew.idle > 0) {
+      const job = line.next(hasRoom);
+      if (job === null) return;
+      void search(job, job.take(crew.sliceTries(job.puzzle.text.search)));
+    }
+  }
+
+  /** A thread more helps as long as the tries that are under way will probably not do. */
+  function hasRoom({ slices, puzzle, expectedTries }: Job): boolean {
+    return slices === 0 || slices * crew.sliceTries(puzzle.text.search) < expectedTries;
+  }
+
+  async function search(job: Job, range: Range): Promise<void> {
+    job.slices += 1;
+    searched.add(job);
+    job.enter('searching');
+    try {
+      conclude(job, await crew.run(job.puzzle, range, job.cancel));
+    } catch (thrown) {
+      recover(job, range, thrown);
+    }
+    job.slices -= 1;
+    fill();
+    if (job.slices > 0) return;
+    searched.delete(job);
+    if (orderOf(job) !== undefined) job.enter('waiting');
+    checkIdle();
+  }
+
+  function conclude(job: Job, result: ProofResult): void {
+    job.tries += result.tries;
+    if (result.type === 'solved') orderOf(job)?.solved({ base64: result.answer, tries: job.tries });
+  }
+
+  /** The thread died. Its counters are not to blame until more than one thread did. */
+  function recover(job: Job, range: Range, thrown: unknown): void {
+    job.giveBack(range);
+    if (job.lost > MAX_LOST_SLICES) orderOf(job)?.failed(threadFailed(thrown));
+  }
+
+  function orderOf(job: Job): Order | undefined {
+    return orders[job.urgency].get(job);
+  }
+
+  function backlogMs(): number {
+    return clientWorkMs / threads;
+  }
+
+  function queued(): number {
+    const wanted = [...searched].filter((job) => orderOf(job) !== undefined);
+    return orders.client.size + orders.background.size - wanted.length;
+  }
+
+  function checkIdle(): void {
+    if (orders.client.size === 0 && crew.idle === threads) onIdle();
+  }
+
+  function failAll(waiting: ReadonlyMap<Job, Order>): void {
+    for (const order of waiting.values()) order.failed(shuttingDown());
   }
 
   function close(): Promise<void> {
     ending ??= new Promise<void>((resolve) => {
       onIdle = resolve;
-      if (waiting.size + running.size === 0) resolve();
-    }).then(() => piscina.close());
+      failAll(orders.background);
+      checkIdle();
+    }).then(() => crew.close());
     return ending;
   }
 
   async function destroy(): Promise<void> {
     ending ??= Promise.resolve();
-    for (const job of [...waiting, ...running]) job.reject(shuttingDown());
-    await piscina.destroy();
+    failAll(orders.client);
+    failAll(orders.background);
+    await crew.destroy();
   }
 
   return {
@@ -154,39 +235,19 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
     close,
     destroy,
     get queued() {
-      return waiting.size;
+      return queued();
     },
     get running() {
-      return running.size;
+      return searched.size;
     },
     get threadIds() {
-      return piscina.threads.map((thread) => thread.threadId);
+      return crew.threadIds;
+    },
+    get stats() {
+      return { ...crew.sums, ...sums };
+    },
+    get backlogMs() {
+      return backlogMs();
     },
   };
-}
-
-function overloaded(): ChatError {
-  return new ChatError(
-    'proxy_overloaded',
-    'All threads for proof of work are busy. Try again shortly; POW_THREADS raises their number.',
-    { retryAfterS: OVERLOAD_RETRY_S },
-  );
-}
-
-// The challenge was within POW_DIFFICULTY and a thread was at work: a deadline passed, nothing else.
-// Another attempt brings another challenge, and luck with it.
-function tookTooLong(timeoutMs: number): ChatError {
-  return new ChatError(
-    'upstream_timeout',
-    `The backend's proof of work was not found within ${timeoutMs / 1000} s. Try again.`,
-    { retryable: true },
-  );
-}
-
-function shuttingDown(): ChatError {
-  return new ChatError('shutting_down', 'The proxy is shutting down.');
-}
-
-function threadFailed(cause: unknown): ChatError {
-  return new ChatError('internal_error', 'The thread that searched a proof of work failed.', { cause });
 }

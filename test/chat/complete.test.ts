@@ -5,6 +5,7 @@ import type { Ask, Attachment, Caller, Identity, Turn, UploadedFile } from '../.
 import { createComplete } from '../../src/chat/complete.ts';
 import type { CompletePolicy } from '../../src/chat/complete.ts';
 import { retryDelayMs } from '../../src/chat/retry.ts';
+import type { RetryState } from '../../src/chat/retry.ts';
 import type { ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/ports.ts';
 
 const caller: Caller = { kind: 'visitor' };
@@ -234,28 +235,32 @@ t.test("the request's own fault is never retried, nor an account's where there i
   t.equal(trace.attempts, 2);
 });
 
+const state = (given: Partial<RetryState>): RetryState => ({
+  attempt: 1,
+  retryTimes: 3,
+  hasOtherAccount: false,
+  leftMs: 60_000,
+  isKept: false,
+  asked: true,
+  opened: false,
+  random: () => 0,
+  ...given,
+});
+
 t.test("upstream's own waiting time is honoured or handed on", (t) => {
   const busy = (retryAfterS: number): ChatError => new ChatError('upstream_error', 'busy', { retryAfterS });
-  t.equal(
-    retryDelayMs(busy(1), 1, 3, false, () => 0),
-    1000,
-  );
-  t.equal(
-    retryDelayMs(busy(60), 1, 3, false, () => 0),
-    null,
-  );
+  t.equal(retryDelayMs(busy(1), state({})), 1000);
+  t.equal(retryDelayMs(busy(60), state({})), null);
   const plain = new ChatError('upstream_error', 'x');
-  const delays = [1, 2, 3, 4, 5, 6].map((attempt) => retryDelayMs(plain, attempt, 9, false, () => 0.999));
+  const delays = [1, 2, 3, 4, 5, 6].map((attempt) =>
+    retryDelayMs(plain, state({ attempt, retryTimes: 9, random: () => 0.999 })),
+  );
   t.ok(
     delays.every(
       (delay, at) => delay !== null && delay <= 2000 && (at === 0 || delay >= (delays[at - 1] as number)),
     ),
   );
-  t.equal(
-    retryDelayMs(plain, 5, 9, false, () => 0),
-    0,
-    'full jitter',
-  );
+  t.equal(retryDelayMs(plain, state({ attempt: 5, retryTimes: 9 })), 0, 'full jitter');
   t.end();
 });
 
@@ -715,5 +720,5 @@ t.test('the wait for a drawing ends with the client, and with the total deadline
   while (accepted === 0) await new Promise(setImmediate);
   client.abort(new Error('client gone'));
   await t.rejects(running, { message: 'client gone' });
-  t.ok(log.includes('release ok'));
+  t.ok(log.includes('release internal_error'), 'neither well nor a failure of anybody');
 });

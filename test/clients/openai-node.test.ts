@@ -377,7 +377,7 @@ t.test('a proxy with keys', async (t) => {
 });
 
 t.test('a proxy at its limits', async (t) => {
-  const env = { MAX_INFLIGHT: '1', FIRST_TOKEN_TIMEOUT_MS: '300' };
+  const env = { MAX_INFLIGHT: '1', MAX_QUEUE: '0', FIRST_TOKEN_TIMEOUT_MS: '300' };
   const world = await startWorld(t, { env });
   const client = clientOf(world);
 

@@ -82,7 +82,7 @@ t.test("OpenAI's own Python SDK", { skip: sdk.skip }, async (t) => {
   const [open, keyed, tight] = await Promise.all([
     startWorld(t),
     startWorld(t, { env: { AUTHORIZATION: 'sk-first' } }),
-    startWorld(t, { env: { MAX_INFLIGHT: '1', FIRST_TOKEN_TIMEOUT_MS: '300' } }),
+    startWorld(t, { env: { MAX_INFLIGHT: '1', MAX_QUEUE: '0', FIRST_TOKEN_TIMEOUT_MS: '300' } }),
   ]);
   const addressesOf = ({ url, upstream }: typeof open) => ({ url, upstream });
   const findings = await check(sdk.python, {

@@ -25,7 +25,7 @@ const ENV = { POW_DIFFICULTY: '0000000000000001', RETRY_TIMES: '3' };
 
 const hold = (): void => undefined;
 const hopelessAfterFirst = (asked: Asked, nth: number): void =>
-  sendJson(asked, 200, requirements(nth === 1 ? '0fffff' : HOPELESS));
+  sendJson(asked, 200, requirements(nth === 1 ? '00ffff' : HOPELESS));
 
 function streamForever(asked: Asked): void {
   openStream(asked);
@@ -159,7 +159,7 @@ t.test('a client leaves while it reads nothing and upstream is paused', async (t
 t.test('a client leaves while its proof waits for the thread; the thread stays the same', async (t) => {
   const upstream = await startUpstream(t, {
     requirements: (asked, nth) =>
-      sendJson(asked, 200, requirements(nth === 2 || nth === 3 ? HOPELESS : '0fffff')),
+      sendJson(asked, 200, requirements(nth === 2 || nth === 3 ? HOPELESS : '00ffff')),
   });
   const program = await startProgram(t, { ...ENV, CHATGPT_BASE_URL: upstream.origin });
   t.equal((await askChat(program.port)).status, 200);

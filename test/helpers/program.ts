@@ -11,6 +11,7 @@ import type { App } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import type { Env } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
+import { newDataDir } from './data-dir.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
 
 /** One line of the log, as far as tests look at it. */
@@ -38,7 +39,7 @@ const BASE: Env = { HOST: '127.0.0.1', PORT: '0', POW_THREADS: '1', LOG_LEVEL: '
 export async function startProgram(t: Test, env: Env): Promise<Program> {
   await Promise.all([loadTokenizer('o200k_base'), loadTokenizer('cl100k_base')]);
   const lines: string[] = [];
-  const config = parseConfig({ ...BASE, DRAIN_TIMEOUT_MS: '0', ...env });
+  const config = parseConfig({ ...BASE, DRAIN_TIMEOUT_MS: '0', DATA_DIR: newDataDir(t), ...env });
   const log = createLog({
     level: config.logLevel,
     format: config.logFormat,

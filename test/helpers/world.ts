@@ -7,6 +7,7 @@ import type { Env } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import type { RequestRecord } from '../../src/sandbox/recorder.ts';
 import type { Scenario } from '../../src/sandbox/scenario.ts';
+import { newDataDir } from './data-dir.ts';
 import { createSandbox } from '../../src/sandbox/server.ts';
 
 export interface WorldOptions {
@@ -58,6 +59,7 @@ export async function startWorld(t: Test, { scenario, env, seams }: WorldOptions
     HOST: '127.0.0.1',
     PORT: '0',
     CHATGPT_BASE_URL: upstream,
+    DATA_DIR: env?.['DATA_DIR'] ?? newDataDir(t),
   });
   const logLines: string[] = [];
   const stream = { write: (line: string) => logLines.push(line) };

@@ -5,6 +5,7 @@ import type { TurnEvent } from '../../src/conversation/events.ts';
 import { createAdmission } from '../../src/http/admission.ts';
 import { chatRoute } from '../../src/http/chat-route.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
+import { createWaitingRoom } from '../../src/http/waiting-room.ts';
 import { serve } from './serve.ts';
 
 const EVENTS: TurnEvent[] = [
@@ -33,7 +34,13 @@ async function edge(t: Test, historyDisabled: boolean): Promise<(body: object) =
     complete,
     loadTokenizer,
     models: () => Promise.resolve(null),
-    admit: createAdmission({ keys: [], maxBodyBytes: 1000, maxInflight: 10 }),
+    admit: createAdmission({
+      keys: { find: () => null, isOpen: true },
+      maxBodyBytes: 1000,
+      gates: { enter: () => () => {} },
+      room: createWaitingRoom({ places: 10, maxWaiting: 0, timeoutMs: 1_000 }),
+      pressure: () => null,
+    }),
     address: { publicUrl: null, prefix: '' },
     historyDisabled,
     uploadByUrl: false,

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import t from 'tap';
 import type { Test } from 'tap';
+import { createKeys } from '../../src/accounts/keys.ts';
 import type { CompleteTurn, TurnSink } from '../../src/chat/ports.ts';
 import type { TurnEvent } from '../../src/conversation/events.ts';
 import type { Caller, Turn } from '../../src/conversation/turn.ts';
 import { ChatError } from '../../src/errors.ts';
+import { createWaitingRoom } from '../../src/http/waiting-room.ts';
 import { createAdmission } from '../../src/http/admission.ts';
 import { imagesRoute } from '../../src/http/images-route.ts';
 import { PublicLinks } from '../../src/http/public-links.ts';
@@ -35,7 +37,13 @@ async function world(t: Test, given: Given = {}) {
   };
   const prefix = given.prefix ?? '';
   const route = imagesRoute({
-    admit: createAdmission({ keys: [KEY], maxBodyBytes: 100_000, maxInflight: given.maxInflight ?? 10 }),
+    admit: createAdmission({
+      keys: createKeys({ environment: [KEY], file: [], records: [] }),
+      maxBodyBytes: 100_000,
+      gates: { enter: () => () => {} },
+      room: createWaitingRoom({ places: given.maxInflight ?? 10, maxWaiting: 0, timeoutMs: 1_000 }),
+      pressure: () => null,
+    }),
     complete,
     files: {
       read: (link, signal) => {
@@ -95,7 +103,7 @@ t.test('n images are n turns that are asked to draw, side by side', async (t) =>
   t.match(turn.messages, [
     { role: 'user', parts: [{ type: 'text', text: /1024 by 1536 pixels[^]*\n\na cat$/ }] },
   ]);
-  t.strictSame(caller, { token: null, accountId: null });
+  t.match(caller, { kind: 'key', accountId: null });
   t.match(records, [
     { route: '/v1/images/generations', status: 200, notes: { model: 'gpt-4o', trace: Object } },
   ]);

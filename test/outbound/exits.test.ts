@@ -1,34 +1,19 @@
 import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { once } from 'node:events';
 import t from 'tap';
 import type { Test } from 'tap';
-import { ChatError } from '../../src/errors.ts';
 import { createExchange } from '../../src/outbound/exchange.ts';
 import type { Answer } from '../../src/outbound/exchange.ts';
 import { createExits, DIRECT } from '../../src/outbound/exits.ts';
 import type { Exits } from '../../src/outbound/exits.ts';
 import { parseProxy } from '../../src/outbound/proxy.ts';
+import { failure, listen, until } from '../helpers/loopback.ts';
 
 const PASSWORD = 'canary-p%ss:word';
 const LOGIN = `user:${encodeURIComponent(PASSWORD)}`;
 const never = new AbortController().signal;
-
-async function listen(t: Test, server: Server): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
 
 async function startBackend(t: Test): Promise<{ origin: string; paths: string[] }> {
   const paths: string[] = [];
@@ -48,23 +33,6 @@ function openExits(t: Test, proxies: string[], connectTimeoutMs = 5_000): Exits 
 function get(exits: Exits, origin: string, signal = never): Promise<Answer> {
   const request = { exit: exits.pick(), origin, method: 'GET', path: '/x', headers: {}, body: null } as const;
   return createExchange(exits)({ ...request, timeoutMs: 10_000, step: 'a test' }, signal);
-}
-
-/** Polls; false when it did not come true in good time. */
-async function until(check: () => boolean, timeoutMs = 5_000): Promise<boolean> {
-  const endsAt = Date.now() + timeoutMs;
-  while (!check() && Date.now() < endsAt) await new Promise((resolve) => setTimeout(resolve, 5));
-  return check();
-}
-
-async function failure(attempt: Promise<unknown>): Promise<ChatError> {
-  try {
-    await attempt;
-  } catch (error) {
-    if (error instanceof ChatError) return error;
-    throw error;
-  }
-  throw new Error('expected a failure');
 }
 
 /** A proxy that speaks CONNECT; answers with `status` and remembers the logins. */
@@ -131,6 +99,7 @@ t.test('straight out, connections are used again', async (t) => {
   const { origin, paths } = await startBackend(t);
   const exits = openExits(t, []);
   t.equal(exits.pick(), DIRECT);
+  t.same(exits.names, [DIRECT]);
   t.match(await get(exits, origin), { status: 200, text: 'hello' });
   t.match(await get(exits, origin), { status: 200 });
   t.match(await get(exits, `${origin}/relay`), { status: 200 });
@@ -142,6 +111,7 @@ t.test('through an HTTP proxy with a login, in turn with the next one', async (t
   const first = await startHttpProxy(t);
   const second = await startHttpProxy(t);
   const exits = openExits(t, [`http://${LOGIN}@127.0.0.1:${first.port}`, `http://127.0.0.1:${second.port}`]);
+  t.same(exits.names, ['outbound proxy 1', 'outbound proxy 2']);
   t.match(await get(exits, origin), { text: 'hello' });
   t.match(await get(exits, origin), { text: 'hello' });
   t.same(first.logins, [`Basic ${Buffer.from(`user:${PASSWORD}`).toString('base64')}`]);

@@ -7,6 +7,7 @@ import { parseConfig } from '../../src/config.ts';
 import type { Env } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import { startGateway, startProxy } from '../helpers/gateway.ts';
+import { newDataDir } from '../helpers/data-dir.ts';
 import type { Call, Gateway, Reply } from '../helpers/gateway.ts';
 
 const TOKEN = 'eyJhbGciOi-canary-token';
@@ -21,6 +22,7 @@ async function start(t: Test, gateways: readonly Gateway[], env: Env = {}): Prom
     ...env,
     HOST: '127.0.0.1',
     PORT: '0',
+    DATA_DIR: newDataDir(t),
     CHATGPT_BASE_URL: gateways.map(({ url }) => url).join(','),
   });
   const stream = { write: (line: string) => t.notMatch(line, /canary/) };

@@ -7,6 +7,7 @@ import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import type { Env } from '../../src/config.ts';
+import { newDataDir } from '../helpers/data-dir.ts';
 import { createLog } from '../../src/log.ts';
 
 /** One red pixel. */
@@ -68,7 +69,8 @@ async function backend(t: Test): Promise<{ readonly origin: string; readonly see
 
 /** The whole proxy before such a backend. `isOnLoopback`: URLs may lead to this machine. */
 async function proxy(t: Test, env: Env, isOnLoopback: boolean): Promise<string> {
-  const config = parseConfig({ HOST: '127.0.0.1', PORT: '0', CONVERSATION_ONLY: 'true', ...env });
+  const base = { HOST: '127.0.0.1', PORT: '0', CONVERSATION_ONLY: 'true', DATA_DIR: newDataDir(t) };
+  const config = parseConfig({ ...base, ...env });
   const log = createLog({ level: 'silent', format: 'json' });
   const app = createApp(
     config,

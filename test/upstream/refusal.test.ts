@@ -29,13 +29,16 @@ t.test('each refusal of the backend has its row of the error table', (t) => {
   const rows: [ChatError, Partial<ChatError> | object][] = [
     [
       refusal(401, detail('Your authentication token has expired.', 'token_expired')),
-      { code: 'account_unauthorized', message: /expired/ },
+      { code: 'account_unauthorized', message: /expired/, account: 'expired' },
     ],
     [
       refusal(401, detail('..', 'account_deactivated')),
-      { code: 'account_unauthorized', message: /deactivated/ },
+      { code: 'account_unauthorized', message: /deactivated/, account: 'deactivated' },
     ],
-    [refusal(401, { detail: 'Unauthorized' }), { code: 'account_unauthorized', message: /not valid/ }],
+    [
+      refusal(401, { detail: 'Unauthorized' }),
+      { code: 'account_unauthorized', message: /not valid/, account: 'invalid' },
+    ],
     [refusal(401, { detail: 'Unauthorized' }, { anonymous: true }), { code: 'anonymous_unavailable' }],
     [refusal(403, page('cf-please-wait'), html), { code: 'upstream_challenge' }],
     [refusal(403, page('cf-spinner-please-wait'), html), { code: 'upstream_challenge' }],
@@ -89,6 +92,30 @@ t.test('each refusal of the backend has its row of the error table', (t) => {
     [refusal(302, ''), { code: 'upstream_protocol_error', message: /redirect/ }],
   ];
   for (const [error, expected] of rows) t.match(error, expected, error.message);
+  t.end();
+});
+
+t.test('which door of the account a limit closes', (t) => {
+  const cap = { detail: { clears_in: 9665, code: 'model_cap_exceeded', message: 'Too many messages.' } };
+  const hourly = { detail: 'Too many requests in 1 hour. Try again later.' };
+  const single = { detail: 'Only one message at a time. Please allow any other responses to complete.' };
+  const rows: [ChatError, string | null][] = [
+    [refusal(429, cap), 'model'],
+    [refusal(429, { detail: 'You have sent too many messages to the model.' }), 'model'],
+    [refusal(429, { detail: 'slow down' }, { retryAfter: '30' }), 'model'],
+    [refusal(429, { detail: 'slow down' }), 'account'],
+    [refusal(429, hourly), 'account'],
+    [refusal(429, hourly, { retryAfter: '30' }), 'account'],
+    [refusal(429, hourly, { at: 'requirements' }), 'account'],
+    [refusal(429, single), 'concurrency'],
+    [refusal(429, single, { retryAfter: '60' }), 'concurrency'],
+    [toStreamRefusal(JSON.stringify(single)), 'concurrency'],
+    [toStreamRefusal(JSON.stringify(cap)), 'model'],
+    [refusal(429, hourly, { at: 'files' }), null],
+    [refusal(429, '<html>', html), null],
+    [refusal(500, {}), null],
+  ];
+  for (const [error, limit] of rows) t.equal(error.limit, limit, error.message);
   t.end();
 });
 

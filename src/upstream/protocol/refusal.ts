@@ -1,5 +1,5 @@
 import { ChatError } from '../../errors.ts';
-import type { ErrorCode, ErrorDetails } from '../../errors.ts';
+import type { AccountTrouble, ErrorCode, ErrorDetails, LimitKind } from '../../errors.ts';
 import { NO_DETAIL, parseDetail, parseObject, parseRetryAfter } from './error-detail.ts';
 import type { Detail } from './error-detail.ts';
 import { toSafeText } from './safe-text.ts';
@@ -15,20 +15,31 @@ export interface RefusedCall {
   readonly retryAfter: string;
   /** The caller has no token. */
   readonly anonymous: boolean;
-  readonly at: 'requirements' | 'conversation' | 'files';
+  readonly at: 'requirements' | 'conversation' | 'files' | 'account';
   /** The slug that was asked for, or the custom GPT (`g-...`); null where the call names none. */
   readonly model: string | null;
 }
+
+/** What was refused: one of our calls, or the way to it. */
+type Door = RefusedCall['at'] | 'elsewhere';
 
 const CHALLENGE_MARK = /cf-please-wait|cf-spinner-please-wait|cf_chl_opt/;
 const UNUSUAL = /unusual activity|suspicious activity/i;
 const TOO_LONG = /message_length_exceeds_limit|too long|submit something shorter|context[_ ]length/i;
 const LIMIT =
   /too many|rate.?limit|reached (your|the|our).*(limit|cap)|usage cap|model_cap_exceeded|one message at a time/i;
+const ONE_AT_A_TIME = /one message at a time/i;
+const MODEL_CAP = /model_cap|(to|of|for|with) (the|this) model/i;
+const EVERYTHING = /too many requests/i;
 const MODERATED = /content policy|usage policies|moderat|flagged/i;
 const NO_CONVERSATION = /conversation/i;
 const NO_MODEL = /model/i;
 const GPT_ID = /^g-/;
+const TROUBLES: Readonly<Record<AccountTrouble, string>> = {
+  deactivated: 'the account is deactivated',
+  expired: 'it has expired; sign in again for a new one',
+  invalid: 'it is not valid; sign in again for a new one',
+};
 
 /** Turns a refusal into the error that a client sees; the rows of the error table. Never throws. */
 export function toRefusal(call: RefusedCall): ChatError {
@@ -47,7 +58,11 @@ export function toRefusal(call: RefusedCall): ChatError {
     case 413:
       return tooLong();
     case 429:
-      return limited(detail, waitSeconds(detail, call.retryAfter));
+      return limited(
+        detail,
+        waitSeconds(detail, call.retryAfter),
+        contentType.includes('html') ? 'elsewhere' : call.at,
+      );
     default:
       return status >= 500 ? unwell(call, detail) : rejected(call, detail, text);
   }
@@ -60,7 +75,7 @@ export function toStreamRefusal(message: string, code: string | null = null): Ch
   if (CHALLENGE_MARK.test(message)) return challenge();
   if (UNUSUAL.test(text)) return refused(detail);
   if (TOO_LONG.test(text)) return tooLong();
-  if (detail.clearsInS !== null || LIMIT.test(text)) return limited(detail, waitSeconds(detail, ''));
+  if (detail.clearsInS !== null || LIMIT.test(text)) return limited(detail, detail.clearsInS, 'conversation');
   if (MODERATED.test(text)) return moderated(detail);
   return error('upstream_error', `The backend broke off with an error${quote(detail)}. Try again.`);
 }
@@ -113,7 +128,7 @@ function notFound({ at, model }: RefusedCall, detail: Detail, text: string): Cha
 
 function rejected(call: RefusedCall, detail: Detail, text: string): ChatError {
   if (TOO_LONG.test(text)) return tooLong();
-  if (detail.clearsInS !== null) return limited(detail, waitSeconds(detail, call.retryAfter));
+  if (detail.clearsInS !== null) return limited(detail, detail.clearsInS, call.at);
   if (UNUSUAL.test(text)) return refused(detail);
   if (detail.code.startsWith('model_')) return noModel(call.model);
   if (detail.code.startsWith('conversation_')) return noConversation();
@@ -158,17 +173,17 @@ function noVisitors(detail: Detail): ChatError {
 }
 
 function unauthorized(detail: Detail): ChatError {
-  const text = `${detail.code} ${detail.message}`;
+  const account = toTrouble(`${detail.code} ${detail.message}`);
   return error(
     'account_unauthorized',
-    `The backend refuses the account's access token: ${tokenState(text)}.`,
+    `The backend refuses the account's access token: ${TROUBLES[account]}.`,
+    { account },
   );
 }
 
-function tokenState(text: string): string {
-  if (/deactivated|suspended/i.test(text)) return 'the account is deactivated';
-  if (/expired/i.test(text)) return 'it has expired; sign in again for a new one';
-  return 'it is not valid; sign in again for a new one';
+function toTrouble(text: string): AccountTrouble {
+  if (/deactivated|suspended/i.test(text)) return 'deactivated';
+  return /expired/i.test(text) ? 'expired' : 'invalid';
 }
 
 function noConversation(): ChatError {
@@ -195,13 +210,25 @@ function tooLong(): ChatError {
   );
 }
 
-function limited(detail: Detail, waitS: number | null): ChatError {
+function limited(detail: Detail, waitS: number | null, at: Door): ChatError {
   const ends = waitS === null ? 'Try again later.' : `The limit ends in ${waitS} s.`;
-  return error(
-    'rate_limit_exceeded',
-    `The backend's own limit is reached${quote(detail)}. ${ends}`,
-    waitS === null ? {} : { retryAfterS: waitS },
-  );
+  return error('rate_limit_exceeded', `The backend's own limit is reached${quote(detail)}. ${ends}`, {
+    ...(waitS === null ? {} : { retryAfterS: waitS }),
+    ...limitDetails(detail, waitS, at),
+  });
+}
+
+/**
+ * Only the backend's own words about chats tell something of the account: a page that some box on the
+ * way wrote is about the address, and a limit on uploads leaves the account's chats alone.
+ */
+function limitDetails(detail: Detail, waitS: number | null, at: Door): { limit?: LimitKind } {
+  if (at === 'files' || at === 'elsewhere') return {};
+  const text = `${detail.code} ${detail.message}`;
+  if (ONE_AT_A_TIME.test(text)) return { limit: 'concurrency' };
+  if (at === 'requirements') return { limit: 'account' };
+  if (detail.clearsInS !== null || MODEL_CAP.test(text)) return { limit: 'model' };
+  return { limit: waitS === null || EVERYTHING.test(text) ? 'account' : 'model' };
 }
 
 // Another account would hear the same about the same words.

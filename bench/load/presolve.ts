@@ -1,0 +1,117 @@
+import { Agent } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Report } from '../_util/report.ts';
+import type { Row } from '../_util/table.ts';
+import { chat } from './chat-client.ts';
+import type { Endpoint } from './chat-client.ts';
+import { startChild } from './child.ts';
+import type { Child } from './child.ts';
+
+interface Case {
+  /** Null: the backend wants no proof. */
+  readonly difficulty: string | null;
+  readonly chats: number;
+  /** Between the end of an answer and the next question: the time in which clearances are prepared. */
+  readonly pauseMs: number;
+}
+
+interface Way {
+  readonly name: string;
+  readonly port: number;
+}
+
+const CASES: readonly Case[] = [
+  { difficulty: null, chats: 12, pauseMs: 100 },
+  { difficulty: '000fff', chats: 12, pauseMs: 300 },
+  { difficulty: '000032', chats: 6, pauseMs: 1_200 },
+];
+const READY = 2;
+const FIRST_CHATS = READY + 1;
+/** A token in the form of the real ones: presolving is for accounts. */
+const ACCOUNT = { authorization: 'Bearer eyJhbGciOi.bench.x' };
+
+/** One account that asks on and on: how long until its answers begin, with and without clearances kept ready. */
+export async function benchPresolve(): Promise<Report> {
+  const children: Child[] = [];
+  const start = async (program: string, env: NodeJS.ProcessEnv): Promise<Child> => {
+    const child = await startChild(program, env);
+    children.push(child);
+    return child;
+  };
+  try {
+    const sandbox = await start('./sandbox.js', {});
+    const origin = `http://127.0.0.1:${sandbox.port}`;
+    const serve = async (presolve: number): Promise<Way> => {
+      const { port } = await start('../../src/main.js', {
+        HOST: '127.0.0.1',
+        PORT: '0',
+        CHATGPT_BASE_URL: origin,
+        POW_DIFFICULTY: '000001',
+        POW_TIMEOUT_MS: '120000',
+        PRESOLVE: String(presolve),
+      });
+      return { name: `PRESOLVE=${presolve}${presolve === 0 ? ' (baseline)' : ''}`, port };
+    };
+    const ways = [await serve(0), await serve(READY)];
+    const rows: Row[] = [];
+    for (const one of CASES) rows.push(...(await driveCase(origin, ways, one)));
+    return { title: 'time to the first text of one account, sandbox and server on the same cores', rows };
+  } finally {
+    for (const child of children) child.stop();
+  }
+}
+
+async function driveCase(origin: string, ways: readonly Way[], one: Case): Promise<Row[]> {
+  const { difficulty } = one;
+  await setScenario(origin, {
+    eventDelayMs: 0,
+    answer: 'Hello there.',
+    ...(difficulty === null ? { proofRequired: false } : { difficulty }),
+  });
+  const results: number[][] = [];
+  for (const way of ways) results.push(await driveWay(way, one));
+  const median = (times: readonly number[] = []): number => times[Math.floor(times.length / 2)] ?? Number.NaN;
+  return ways.map(({ name }, at) => ({
+    case: difficulty === null ? 'no proof wanted' : `difficulty ${difficulty}`,
+    way: name,
+    'first text p50 ms': median(results[at]),
+    'worst ms': results[at]?.at(-1) ?? null,
+    '× baseline': median(results[0]) / median(results[at]),
+  }));
+}
+
+/** Sorted. The first chats do not count: they find nothing prepared, or what was right for the case before. */
+async function driveWay({ port }: Way, { chats, pauseMs }: Case): Promise<number[]> {
+  const agent = new Agent({ keepAlive: true });
+  const times: number[] = [];
+  try {
+    for (let held = -FIRST_CHATS; held < chats; held += 1) {
+      const { firstTextMs } = await chat(endpointAt(port), agent);
+      if (held >= 0) times.push(firstTextMs);
+      await sleep(pauseMs);
+    }
+  } finally {
+    agent.destroy();
+  }
+  return times.toSorted((a, b) => a - b);
+}
+
+function endpointAt(port: number): Endpoint {
+  const messages = [{ role: 'user', content: 'Hi' }];
+  return {
+    port,
+    path: '/v1/chat/completions',
+    headers: ACCOUNT,
+    body: JSON.stringify({ model: 'gpt-4o-mini', stream: true, messages }),
+    readText: () => '',
+  };
+}
+
+async function setScenario(origin: string, scenario: object): Promise<void> {
+  const answer = await fetch(`${origin}/__sandbox/scenario`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(scenario),
+  });
+  if (!answer.ok) throw new Error(`the sandbox does not take the scenario: ${await answer.text()}`);
+}

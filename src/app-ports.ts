@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import type { Accounts } from './accounts/accounts.ts';
+import type { ChatPorts, OwnModels } from './chat/ports.ts';
+import type { Config } from './config.ts';
+import type { Log } from './log.ts';
+import type { Exchange } from './outbound/exchange.ts';
+import type { Exits } from './outbound/exits.ts';
+import { createFetchFile } from './outbound/fetch-file.ts';
+import { createSentinel } from './sentinel/sentinel.ts';
+import type { Sentinel } from './sentinel/sentinel.ts';
+import type { ProofPool } from './threads/pool.ts';
+import { createUpstreamClient } from './upstream/client.ts';
+import { createDownloads } from './upstream/downloads.ts';
+import type { FileLinks } from './upstream/file-links.ts';
+import { createFileSource } from './upstream/file-source.ts';
+import type { OpenAttachment } from './upstream/file-source.ts';
+import { createFiles } from './upstream/files.ts';
+import type { ClientProfile } from './upstream/headers.ts';
+import { createModelLists } from './upstream/models.ts';
+import { createPendingDrawings } from './upstream/pending-drawings.ts';
+
+/** What no setting may change. */
+export interface AppSeams {
+  /** The addresses to which users' URLs may lead; not given: the public internet. For tests on loopback. */
+  readonly allowAddress?: (address: string) => boolean;
+}
+
+/** What the ports are made of. */
+export interface Adapters {
+  readonly exits: Pick<Exits, 'send' | 'dial'>;
+  readonly exchange: Exchange;
+  readonly proofs: ProofPool;
+  readonly accounts: Accounts;
+  readonly fileLinks: FileLinks;
+  readonly log: Log;
+}
+
+export interface AppPorts {
+  readonly ports: ChatPorts;
+  readonly models: OwnModels;
+  readonly sentinel: Sentinel;
+}
+
+export function profileOf({ userAgent, authKey }: Config): ClientProfile {
+  return { userAgent, authKey };
+}
+
+/** Everything that a chat needs of the world, as the spine wants it. */
+export function createPorts(config: Config, seams: AppSeams, adapters: Adapters): AppPorts {
+  const { exits, exchange, proofs, accounts, fileLinks, log } = adapters;
+  const { lease, visit } = accounts.leases;
+  const profile = profileOf(config);
+  const newId = randomUUID;
+  const nowMs = (): number => performance.now();
+  const origins = config.chatgptBaseUrls;
+  const modelLists = createModelLists({ exchange, profile, origins, visit, nowMs });
+  const sentinel = createSentinel({
+    converse: createUpstreamClient({ exits, profile, newId }).converse,
+    powSearch: config.powSearch,
+    presolve: config.presolve,
+    onFallback: (origin) => log.warn('proofs of work were refused: trying POW_SEARCH=nonce', { origin }),
+    exchange,
+    profile,
+    modelLists: config.checkModel ? modelLists : null,
+    pool: proofs,
+    arkoseServices: config.arkoseTokenUrls,
+    hardestDifficulty: config.powDifficulty,
+    conversationOnly: config.conversationOnly,
+    nowMs: Date.now,
+    random: Math.random,
+    newId,
+  });
+  const { attach } = createFiles({ exchange, openFile: createOpenFile(config, seams), profile, newId });
+  const { link } = createDownloads({ exchange, profile, links: fileLinks });
+  const { drawing } = createPendingDrawings({ exchange, profile, random: Math.random });
+  const { clear, converse } = sentinel;
+  return {
+    ports: { lease: forgetting(lease, sentinel), clear, attach, converse, drawing, link },
+    models: modelLists.own,
+    sentinel,
+  };
+}
+
+/** What was solved ahead for an account that upstream turns away will not be wanted soon. */
+function forgetting(lease: ChatPorts['lease'], sentinel: Sentinel): ChatPorts['lease'] {
+  return async (...ask) => {
+    const taken = await lease(...ask);
+    return {
+      ...taken,
+      release(failure) {
+        if (failure?.fault === 'account') sentinel.forget(taken.session);
+        taken.release(failure);
+      },
+    };
+  };
+}
+
+function createOpenFile(config: Config, { allowAddress }: AppSeams): OpenAttachment {
+  const { exportProxyUrl: proxyUrl, maxFileBytes: maxBytes, userAgent, connectTimeoutMs } = config;
+  const fetchFile = createFetchFile({ proxyUrl, userAgent, maxBytes, connectTimeoutMs, allowAddress });
+  return createFileSource({ fetchFile, maxBytes, spoolDirectory: tmpdir() });
+}
