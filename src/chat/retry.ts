@@ -33,6 +33,7 @@ export function retryDelayMs(failure: ChatError, state: RetryState): number | nu
   if (!failure.retryable || attempt > retryTimes) return null;
   if (isKept && mayHaveStarted(failure, state)) return null;
   if (isHandOver(failure, state)) return leftMs > 0 ? 0 : null;
+  if (lacksModel(failure)) return null;
   // "One message at a time": the same account may be free in a moment.
   if (failure.fault === 'account' && failure.limit !== 'concurrency') return null;
   const askedMs = (failure.retryAfterS ?? 0) * 1000;
@@ -42,12 +43,16 @@ export function retryDelayMs(failure: ChatError, state: RetryState): number | nu
   return delayMs < leftMs ? delayMs : null;
 }
 
-/** The account is at fault and another takes over. */
+/** The account is at fault, or lacks the model, and another takes over. */
 export function isHandOver(
-  { fault }: ChatError,
+  failure: ChatError,
   { hasOtherAccount }: Pick<RetryState, 'hasOtherAccount'>,
 ): boolean {
-  return fault === 'account' && hasOtherAccount;
+  return hasOtherAccount && (failure.fault === 'account' || lacksModel(failure));
+}
+
+function lacksModel({ code, retryable }: ChatError): boolean {
+  return code === 'model_not_found' && retryable;
 }
 
 /**
