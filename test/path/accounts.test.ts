@@ -210,7 +210,10 @@ t.test('a limit of the key says whose it is', async (t) => {
     [byCount, /1 requests per minute.*set by the proxy's operator, not by the backend/],
     [atOnce, /1 requests at once.*set by the proxy's operator, not by the backend/],
   ] as const) {
-    t.same(answers.map(({ status }) => status).sort((one, other) => one - other), [200, 429]);
+    t.same(
+      answers.map(({ status }) => status).sort((one, other) => one - other),
+      [200, 429],
+    );
     const refused = answers.find(({ status }) => status === 429);
     t.match(refused && errorOf(refused), { code: 'key_limit_exceeded', message });
     t.ok(Number(refused?.headers['retry-after']) >= 1);
