@@ -174,7 +174,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
             closing: closingDown.signal,
           })),
     ],
-    unreadyReasons: () => unreadyReasons(config, accounts, ways),
+    unreadyReasons: () => unreadyReasons(accounts, ways),
     onRequestEnd: (record) => {
       metrics.observe(record);
       log.logRequest(record);
@@ -193,6 +193,9 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   async function close(): Promise<void> {
     pressure.stop();
     closingDown.abort();
+    // Who waits has not begun: he is better served elsewhere than held until there is no time left.
+    room.close();
+    accounts.pool.drain();
     await server.drain();
     sentinel.close();
     await accounts.close();
@@ -258,10 +261,10 @@ function proofStrain(backlogMs: number, queueTimeoutMs: number): string | null {
   return `proofs of work for ${Math.round(backlogMs / 1000)} s wait already (POW_THREADS)`;
 }
 
-/** An operator with accounts wants to know when none of them serves; one without serves visitors. */
-function unreadyReasons(config: Config, { pool }: Accounts, ways: Ways): readonly string[] {
+/** Holders of keys are served by the accounts, as long as there are any; all others are not. */
+function unreadyReasons({ pool, keys }: Accounts, ways: Ways): readonly string[] {
   const way = ways.unusable();
-  const isPoolDead = pool.size > 0 && pool.usable === 0 && config.authorization.length > 0;
+  const isPoolDead = pool.size > 0 && pool.usable === 0 && !keys.isOpen;
   return [
     ...(way === null ? [] : [way]),
     ...(isPoolDead ? [`none of the ${pool.size} accounts is usable`] : []),

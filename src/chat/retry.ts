@@ -29,10 +29,11 @@ export interface RetryState {
  * handed to the client instead.
  */
 export function retryDelayMs(failure: ChatError, state: RetryState): number | null {
-  const { attempt, retryTimes, hasOtherAccount, leftMs, isKept, random } = state;
+  const { attempt, retryTimes, leftMs, isKept, random } = state;
   if (!failure.retryable || attempt > retryTimes) return null;
   if (isKept && mayHaveStarted(failure, state)) return null;
-  if (failure.fault === 'account' && hasOtherAccount) return leftMs > 0 ? 0 : null;
+  if (isHandOver(failure, state)) return leftMs > 0 ? 0 : null;
+  if (lacksModel(failure)) return null;
   // "One message at a time": the same account may be free in a moment.
   if (failure.fault === 'account' && failure.limit !== 'concurrency') return null;
   const askedMs = (failure.retryAfterS ?? 0) * 1000;
@@ -40,6 +41,18 @@ export function retryDelayMs(failure: ChatError, state: RetryState): number | nu
   const ceiling = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
   const delayMs = Math.max(askedMs, random() * ceiling);
   return delayMs < leftMs ? delayMs : null;
+}
+
+/** The account is at fault, or lacks the model, and another takes over. */
+export function isHandOver(
+  failure: ChatError,
+  { hasOtherAccount }: Pick<RetryState, 'hasOtherAccount'>,
+): boolean {
+  return hasOtherAccount && (failure.fault === 'account' || lacksModel(failure));
+}
+
+function lacksModel({ code, retryable }: ChatError): boolean {
+  return code === 'model_not_found' && retryable;
 }
 
 /**
@@ -71,6 +84,11 @@ export interface RetryBudget {
   enter(): () => void;
   /** A place for one retry from the decision to its end; the returned function, idempotent, frees it. Null: spent. */
   take(): (() => void) | null;
+  /**
+   * The same for a hand-over to another account, which needs no place and is never denied: the account
+   * that failed is out of use, so there are no more of these than accounts, however much fails.
+   */
+  handOver(): () => void;
 }
 
 export interface RetryBudgetOptions {
@@ -99,6 +117,10 @@ export function createRetryBudget({ share, min }: RetryBudgetOptions = BUDGET): 
       const isSpent = retrying.count + 1 > Math.max(min, active.count * share);
       totals[isSpent ? 'denied' : 'made'] += 1;
       return isSpent ? null : retrying.add();
+    },
+    handOver() {
+      totals.made += 1;
+      return () => {};
     },
   };
 }

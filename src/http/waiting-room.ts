@@ -1,4 +1,5 @@
 import { ChatError } from '../errors.ts';
+import { shuttingDown } from './dispatch.ts';
 
 export interface WaitingRoomOptions {
   /** How many may be inside at once, MAX_INFLIGHT. */
@@ -23,12 +24,15 @@ export interface WaitingRoom {
   readonly waiting: number;
   /** Throws `proxy_overloaded` when the queue is full too. */
   enter(): Ticket;
+  /** Nobody waits any more: those who do are told `shutting_down`. Who is inside stays. */
+  close(): void;
 }
 
 type State = 'waiting' | 'inside' | 'gone';
 
 interface Waiter {
   admit(): void;
+  giveUp(why: ChatError): void;
 }
 
 export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoomOptions): WaitingRoom {
@@ -68,6 +72,12 @@ export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoom
     // Who leaves the queue does not look at the promise any more.
     entered.catch(() => undefined);
     const waiter: Waiter = {
+      giveUp(why) {
+        clearTimeout(timer);
+        state = 'gone';
+        queue.delete(waiter);
+        onGiveUp(why);
+      },
       admit() {
         clearTimeout(timer);
         state = 'inside';
@@ -75,12 +85,8 @@ export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoom
         onAdmit();
       },
     };
-    const giveUp = (): void => {
-      clearTimeout(timer);
-      state = 'gone';
-      queue.delete(waiter);
-      onGiveUp(overloaded(`no place came free within ${timeoutMs} ms (QUEUE_TIMEOUT_MS)`));
-    };
+    const giveUp = (): void =>
+      waiter.giveUp(overloaded(`no place came free within ${timeoutMs} ms (QUEUE_TIMEOUT_MS)`));
     const timer = setTimeout(giveUp, timeoutMs);
     queue.add(waiter);
     return {
@@ -106,6 +112,9 @@ export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoom
       if (inside < places) return enterNow();
       if (queue.size < maxWaiting) return queueUp();
       throw overloaded(`it serves ${places} chats (MAX_INFLIGHT) and ${maxWaiting} more wait (MAX_QUEUE)`);
+    },
+    close() {
+      for (const waiter of queue) waiter.giveUp(shuttingDown());
     },
   };
 }

@@ -5,7 +5,7 @@ import { createRetryBudget, retryDelayMs } from '../../src/chat/retry.ts';
 import type { RetryBudget, RetryState } from '../../src/chat/retry.ts';
 import type { Turn } from '../../src/conversation/turn.ts';
 import { ChatError } from '../../src/errors.ts';
-import type { ErrorDetails } from '../../src/errors.ts';
+import type { ErrorCode, ErrorDetails } from '../../src/errors.ts';
 
 const state = (given: Partial<RetryState>): RetryState => ({
   attempt: 1,
@@ -91,7 +91,13 @@ const newTrace = (): Trace => ({
 });
 
 /** An upstream that refuses all requirements. */
-function failingSpine(budget: RetryBudget, details: ErrorDetails = {}, totalMs = 60_000) {
+interface Failing extends ErrorDetails {
+  readonly code?: ErrorCode;
+  readonly hasOtherAccount?: boolean;
+}
+
+function failingSpine(budget: RetryBudget, failing: Failing = {}, totalMs = 60_000) {
+  const { code = 'upstream_error', hasOtherAccount = false, ...details } = failing;
   const given: { released: (string | null)[]; tried: number[]; most: number } = {
     released: [],
     tried: [],
@@ -110,7 +116,7 @@ function failingSpine(budget: RetryBudget, details: ErrorDetails = {}, totalMs =
           deviceId: 'd',
           exit: 'e',
         },
-        hasOtherAccount: false,
+        hasOtherAccount,
         lastMessageId: null,
         keep() {},
         release: (failure) => void given.released.push(failure?.code ?? null),
@@ -118,7 +124,7 @@ function failingSpine(budget: RetryBudget, details: ErrorDetails = {}, totalMs =
     },
     clear: async () => {
       await new Promise(setImmediate);
-      throw new ChatError('upstream_error', 'unwell', details);
+      throw new ChatError(code, 'unwell', details);
     },
     attach: unused,
     converse: unused,
@@ -149,6 +155,15 @@ t.test(
     }
   },
 );
+
+t.test('what another account takes over needs no place in the budget', async (t) => {
+  const budget = createRetryBudget({ share: 0, min: 0 });
+  t.equal(budget.take(), null);
+  const { run, given } = failingSpine(budget, { code: 'account_unauthorized', hasOtherAccount: true });
+  t.match(await run(), { code: 'account_unauthorized', retryAfterS: null });
+  t.strictSame(given.tried, [0, 1, 2, 3], 'as often as RETRY_TIMES allows');
+  t.match(budget, { retrying: 0, totals: { made: 3, denied: 1 } });
+});
 
 t.test("upstream's own time survives the end of the budget", async (t) => {
   const budget = createRetryBudget({ share: 0, min: 0 });
