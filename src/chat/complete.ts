@@ -89,7 +89,7 @@ async function attemptUntilDone(ports: ChatPorts, policy: CompletePolicy, errand
       const state = { ...circumstances, attempt: trace.attempts, retryTimes, leftMs: leftMs(), random };
       const delayMs = retryDelayMs(failure, state);
       if (delayMs === null || sink.committed) throw failure;
-      const permit = budget.take();
+      const permit = budget.take(failure);
       if (permit === null) throw withRetryAfter(failure);
       endRetry = permit;
       await pause(delayMs, signal);

@@ -69,8 +69,11 @@ export interface RetryBudget {
   readonly totals: { readonly made: number; readonly denied: number };
   /** A turn begins; the returned function, idempotent, ends it. */
   enter(): () => void;
-  /** A place for one retry from the decision to its end; the returned function, idempotent, frees it. Null: spent. */
-  take(): (() => void) | null;
+  /**
+   * A place for one retry after such a failure, from the decision to its end; the returned function,
+   * idempotent, frees it. Null: spent.
+   */
+  take(failure?: ChatError): (() => void) | null;
 }
 
 export interface RetryBudgetOptions {
@@ -95,12 +98,24 @@ export function createRetryBudget({ share, min }: RetryBudgetOptions = BUDGET): 
       return retrying.count;
     },
     enter: () => active.add(),
-    take() {
+    take(failure) {
+      if (failure !== undefined && isUnheardOf(failure)) {
+        totals.made += 1;
+        return () => {};
+      }
       const isSpent = retrying.count + 1 > Math.max(min, active.count * share);
       totals[isSpent ? 'denied' : 'made'] += 1;
       return isSpent ? null : retrying.add();
     },
   };
+}
+
+/**
+ * An outbound proxy failed, and nothing had left for upstream: the next attempt is the first that
+ * upstream hears of. So a proxy that dies under load costs nobody his answer.
+ */
+function isUnheardOf({ place, unsent }: ChatError): boolean {
+  return place === 'exit' && unsent;
 }
 
 interface Tally {

@@ -51,6 +51,21 @@ t.test('in a kept chat only what upstream cannot have begun is asked again', (t)
   t.end();
 });
 
+t.test('what upstream did not hear of costs nothing of the budget', (t) => {
+  const budget = createRetryBudget({ share: 0, min: 0 });
+  const failed = (details: ErrorDetails): ChatError => new ChatError('upstream_unreachable', 'x', details);
+  t.not(budget.take(failed({ unsent: true, place: 'exit' })), null, 'the outbound proxy failed');
+  t.equal(
+    budget.take(failed({ unsent: true, place: 'gateway' })),
+    null,
+    'a gateway that is dialled has work',
+  );
+  t.equal(budget.take(failed({ unsent: true })), null, 'which of the two is not known');
+  t.equal(budget.take(failed({ place: 'exit' })), null);
+  t.same([budget.totals, budget.retrying], [{ made: 1, denied: 3 }, 0]);
+  t.end();
+});
+
 t.test('the budget: a fifth of the active turns, and three at least', (t) => {
   const budget = createRetryBudget();
   const few = [budget.take(), budget.take(), budget.take(), budget.take()];
