@@ -81,7 +81,11 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     get inFlight() {
       return dialled.inFlight;
     },
-    send: timedSend(dialled.send, ways.observe, elapsedMs),
+    send: timedSend(
+      (exit, request, reader) => dialled.send(exit, request, reader),
+      (way, latencyMs) => ways.observe(way, latencyMs),
+      elapsedMs,
+    ),
   };
   const exchange = createExchange(exits);
   const accounts = openAccounts(config, log, ways, exchange);

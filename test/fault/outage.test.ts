@@ -13,7 +13,7 @@ import type { Asked, Upstream } from '../helpers/upstream.ts';
 t.setTimeout(120_000);
 
 /** What takes half a minute and more in service takes a second or two here. */
-const SHORT = { failuresInRow: 3, ejectMs: 1_500, maxEjectMs: 1_500, slowStartMs: 400, latencyDecayMs: 800 };
+const SHORT = { failuresInRow: 3, ejectMs: 800, maxEjectMs: 800, slowStartMs: 300, latencyDecayMs: 800 };
 const ADMIN_KEY = 'admin-key-canary';
 const UNWELL = { detail: 'Something went wrong' };
 
@@ -147,13 +147,14 @@ for (const mood of ['5xx', 'resets', 'hangs'] as const) {
 }
 
 /** Asks on until the gateway is well and has answered. */
-async function isBack(program: Program, { origin, askedAt }: Upstream): Promise<boolean> {
+async function isBack(program: Program, upstream: Upstream): Promise<boolean> {
   for (let tries = 0; tries < 60; tries += 1) {
-    const before = askedAt('conversation').length;
+    const before = upstream.askedAt('conversation').length;
     const answers = await chats(program, 12, 4);
+    const hasAnswered = upstream.askedAt('conversation').length > before;
     const { gateways } = await sights(program);
-    const { state } = gateways.find(({ name }) => origin.endsWith(name)) ?? {};
-    if (served(answers) === 12 && state === 'well' && askedAt('conversation').length > before) return true;
+    const { state } = gateways.find(({ name }) => upstream.origin.endsWith(name)) ?? {};
+    if (served(answers) === 12 && state === 'well' && hasAnswered) return true;
     await sleep(100);
   }
   return false;

@@ -3,7 +3,6 @@ import { createServer } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 
 /** `refuses`: nobody listens. `resets`: the connection breaks on the question. `slow`: each tunnel takes its time. */
@@ -41,12 +40,8 @@ export async function startSwitchableProxy(
   let mood: ProxyMood = 'well';
   let asked = 0;
   let opened = 0;
-  server.on('connect', async (request: IncomingMessage, client: Socket) => {
-    asked += 1;
-    if (mood === 'silent') return;
-    if (mood === 'resets') return void client.resetAndDestroy();
-    if (mood === 'slow') await sleep(SLOW_MS);
-    const [host = '', port = ''] = (request.url ?? '').split(':');
+  const open = (target: string, client: Socket): void => {
+    const [host = '', port = ''] = target.split(':');
     const upstream = connect({ host, port: Number(port), localAddress: from });
     keep(upstream);
     upstream.once('connect', () => {
@@ -56,6 +51,12 @@ export async function startSwitchableProxy(
     });
     upstream.once('close', () => client.destroy());
     client.once('close', () => upstream.destroy());
+  };
+  server.on('connect', ({ url = '' }: IncomingMessage, client: Socket) => {
+    asked += 1;
+    if (mood === 'silent') return;
+    if (mood === 'resets') client.resetAndDestroy();
+    else setTimeout(() => open(url, client), mood === 'slow' ? SLOW_MS : 0);
   });
   const listen = async (port: number): Promise<void> => {
     server.listen(port, '127.0.0.1');
