@@ -11,6 +11,7 @@ import type { Config } from './config.ts';
 import { createDesk } from './desk.ts';
 import { createAdmission } from './http/admission.ts';
 import { chatRoute } from './http/chat-route.ts';
+import { shuttingDown } from './http/dispatch.ts';
 import { filesRoute } from './http/files-route.ts';
 import { imagesRoute } from './http/images-route.ts';
 import { metricsRoute } from './http/metrics-route.ts';
@@ -72,6 +73,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     nowMs: () => performance.timeOrigin + performance.now(),
     random: Math.random,
     onEvent: (event) => logNode(log, event),
+    ...(seams.waysPolicy !== undefined && { policy: seams.waysPolicy }),
   });
   const elapsedMs = (): number => performance.now();
   const exits: Exits = {
@@ -119,7 +121,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     maxWaiting: config.maxQueue,
     timeoutMs: config.queueTimeoutMs,
   });
-  const pressure = createPressure();
+  const pressure = seams.pressure ?? createPressure();
   const strain = (): string | null =>
     pressure.reason() ?? proofStrain(proofs.backlogMs, config.queueTimeoutMs);
   const admit = createAdmission({
@@ -193,10 +195,11 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   async function close(): Promise<void> {
     pressure.stop();
     closingDown.abort();
-    // Who waits has not begun: he is better served elsewhere than held until there is no time left.
-    room.close();
+    const drained = server.drain();
+    // Only now: who is refused shall hear goodbye, and find no connection that is kept for more.
+    room.dismiss(shuttingDown());
     accounts.pool.drain();
-    await server.drain();
+    await drained;
     sentinel.close();
     await accounts.close();
     await proofs.destroy();

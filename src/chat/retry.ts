@@ -43,11 +43,18 @@ export function retryDelayMs(failure: ChatError, state: RetryState): number | nu
   return delayMs < leftMs ? delayMs : null;
 }
 
-/** The account is at fault, or lacks the model, and another takes over. */
-export function isHandOver(
-  failure: ChatError,
-  { hasOtherAccount }: Pick<RetryState, 'hasOtherAccount'>,
-): boolean {
+/**
+ * What costs no place in the budget, for it is bounded otherwise. An account failed, or lacks the model,
+ * and another takes over: the one that failed is out of use. Or an outbound proxy failed and nothing had
+ * left for upstream, which hears of the next attempt first: a proxy that dies costs nobody his answer.
+ */
+export function needsNoPlace(failure: ChatError, accounts: OtherAccount): boolean {
+  return isHandOver(failure, accounts) || (failure.place === 'exit' && failure.unsent);
+}
+
+type OtherAccount = Pick<RetryState, 'hasOtherAccount'>;
+
+function isHandOver(failure: ChatError, { hasOtherAccount }: OtherAccount): boolean {
   return hasOtherAccount && (failure.fault === 'account' || lacksModel(failure));
 }
 
@@ -82,13 +89,11 @@ export interface RetryBudget {
   readonly totals: { readonly made: number; readonly denied: number };
   /** A turn begins; the returned function, idempotent, ends it. */
   enter(): () => void;
-  /** A place for one retry from the decision to its end; the returned function, idempotent, frees it. Null: spent. */
-  take(): (() => void) | null;
   /**
-   * The same for a hand-over to another account, which needs no place and is never denied: the account
-   * that failed is out of use, so there are no more of these than accounts, however much fails.
+   * A place for one retry, from the decision to its end; the returned function, idempotent, frees it. Null: spent.
+   * `isFree`: it needs none and is never denied.
    */
-  handOver(): () => void;
+  take(isFree?: boolean): (() => void) | null;
 }
 
 export interface RetryBudgetOptions {
@@ -113,14 +118,11 @@ export function createRetryBudget({ share, min }: RetryBudgetOptions = BUDGET): 
       return retrying.count;
     },
     enter: () => active.add(),
-    take() {
-      const isSpent = retrying.count + 1 > Math.max(min, active.count * share);
+    take(isFree = false) {
+      const isSpent = !isFree && retrying.count + 1 > Math.max(min, active.count * share);
       totals[isSpent ? 'denied' : 'made'] += 1;
+      if (isFree) return () => {};
       return isSpent ? null : retrying.add();
-    },
-    handOver() {
-      totals.made += 1;
-      return () => {};
     },
   };
 }

@@ -1,5 +1,4 @@
 import { ChatError } from '../errors.ts';
-import { shuttingDown } from './dispatch.ts';
 
 export interface WaitingRoomOptions {
   /** How many may be inside at once, MAX_INFLIGHT. */
@@ -24,15 +23,15 @@ export interface WaitingRoom {
   readonly waiting: number;
   /** Throws `proxy_overloaded` when the queue is full too. */
   enter(): Ticket;
-  /** Nobody waits any more: those who do are told `shutting_down`. Who is inside stays. */
-  close(): void;
+  /** Whoever waits is refused with the error; those inside go on. */
+  dismiss(error: ChatError): void;
 }
 
 type State = 'waiting' | 'inside' | 'gone';
 
 interface Waiter {
   admit(): void;
-  giveUp(why: ChatError): void;
+  refuse(error: ChatError): void;
 }
 
 export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoomOptions): WaitingRoom {
@@ -72,21 +71,21 @@ export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoom
     // Who leaves the queue does not look at the promise any more.
     entered.catch(() => undefined);
     const waiter: Waiter = {
-      giveUp(why) {
-        clearTimeout(timer);
-        state = 'gone';
-        queue.delete(waiter);
-        onGiveUp(why);
-      },
       admit() {
         clearTimeout(timer);
         state = 'inside';
         inside += 1;
         onAdmit();
       },
+      refuse(error) {
+        clearTimeout(timer);
+        state = 'gone';
+        queue.delete(waiter);
+        onGiveUp(error);
+      },
     };
     const giveUp = (): void =>
-      waiter.giveUp(overloaded(`no place came free within ${timeoutMs} ms (QUEUE_TIMEOUT_MS)`));
+      waiter.refuse(overloaded(`no place came free within ${timeoutMs} ms (QUEUE_TIMEOUT_MS)`));
     const timer = setTimeout(giveUp, timeoutMs);
     queue.add(waiter);
     return {
@@ -113,8 +112,8 @@ export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoom
       if (queue.size < maxWaiting) return queueUp();
       throw overloaded(`it serves ${places} chats (MAX_INFLIGHT) and ${maxWaiting} more wait (MAX_QUEUE)`);
     },
-    close() {
-      for (const waiter of queue) waiter.giveUp(shuttingDown());
+    dismiss(error) {
+      for (const waiter of queue) waiter.refuse(error);
     },
   };
 }

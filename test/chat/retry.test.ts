@@ -1,7 +1,7 @@
 import t from 'tap';
 import { createComplete } from '../../src/chat/complete.ts';
 import type { ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/ports.ts';
-import { createRetryBudget, retryDelayMs } from '../../src/chat/retry.ts';
+import { createRetryBudget, needsNoPlace, retryDelayMs } from '../../src/chat/retry.ts';
 import type { RetryBudget, RetryState } from '../../src/chat/retry.ts';
 import type { Turn } from '../../src/conversation/turn.ts';
 import { ChatError } from '../../src/errors.ts';
@@ -48,6 +48,26 @@ t.test('in a kept chat only what upstream cannot have begun is asked again', (t)
     t.equal(retryDelayMs(failure, state({ ...given, isKept: true })) !== null, isRepeated, name);
     t.not(retryDelayMs(failure, state(given)), null, `${name}, in a temporary chat`);
   }
+  t.end();
+});
+
+t.test('what upstream did not hear of, and a hand-over, cost no place in the budget', (t) => {
+  const alone = { hasOtherAccount: false };
+  const failed = (details: ErrorDetails): ChatError => new ChatError('upstream_unreachable', 'x', details);
+  t.ok(needsNoPlace(failed({ unsent: true, place: 'exit' }), alone), 'the outbound proxy failed');
+  t.notOk(
+    needsNoPlace(failed({ unsent: true, place: 'gateway' }), alone),
+    'a gateway that is dialled has work',
+  );
+  t.notOk(needsNoPlace(failed({ unsent: true }), alone), 'which of the two is not known');
+  t.notOk(needsNoPlace(failed({ place: 'exit' }), alone));
+  const unauthorized = new ChatError('account_unauthorized', 'x');
+  t.ok(needsNoPlace(unauthorized, { hasOtherAccount: true }));
+  t.notOk(needsNoPlace(unauthorized, alone));
+  const budget = createRetryBudget({ share: 0, min: 0 });
+  t.not(budget.take(true), null);
+  t.equal(budget.take(), null);
+  t.same([budget.totals, budget.retrying], [{ made: 1, denied: 1 }, 0]);
   t.end();
 });
 
