@@ -45,11 +45,12 @@ export function retryDelayMs(failure: ChatError, state: RetryState): number | nu
 
 /**
  * What costs no place in the budget, for it is bounded otherwise. An account failed, or lacks the model,
- * and another takes over: the one that failed is out of use. Or an outbound proxy failed and nothing had
- * left for upstream, which hears of the next attempt first: a proxy that dies costs nobody his answer.
+ * and another takes over: the one that failed is out of use. Or nothing had left for upstream, and not
+ * for the gateway's sake as far as we know: upstream hears of the next attempt first, and a proxy that dies
+ * costs nobody his answer.
  */
 export function needsNoPlace(failure: ChatError, accounts: OtherAccount): boolean {
-  return isHandOver(failure, accounts) || (failure.place === 'exit' && failure.unsent);
+  return isHandOver(failure, accounts) || (failure.unsent && failure.place !== 'gateway');
 }
 
 type OtherAccount = Pick<RetryState, 'hasOtherAccount'>;
