@@ -114,22 +114,15 @@ export function createLeases(options: LeasesOptions): Leases {
     const { turn, home, tried, signal } = attempt;
     const avoid = tried.flatMap(({ account }) => account ?? []);
     const prefer = home === null ? null : ({ id: home, strength: 'must' } as const);
-    let exchangesLeft = MAX_FAILED_EXCHANGES;
-    for (;;) {
+    for (let failedExchanges = 0; ;) {
       const ask = { keyId: caller.keyId, model: modelOf(turn), prefer, avoid };
       const lease = await pool.lease(ask, signal);
       try {
         return await toTenant(lease, caller.accountId, attempt);
       } catch (thrown) {
-        const failure = toChatError(thrown);
-        const isUnauthorized = failure.code === 'account_unauthorized';
-        // What became of an exchange the pool has heard from those who made it.
-        if (isUnauthorized && lease.credential.kind === 'access') lease.release(failure);
-        else lease.giveBack();
-        // Who is refused is out of the pool: that many tries there are at most.
-        if (!isUnauthorized) exchangesLeft -= 1;
-        const isLast = !lease.hasOther || avoid.includes(lease.id) || exchangesLeft === 0;
-        if (signal.aborted || isLast) throw thrown;
+        if (!returnTokenless(lease, toChatError(thrown))) failedExchanges += 1;
+        const isLast = failedExchanges === MAX_FAILED_EXCHANGES || !lease.hasOther;
+        if (signal.aborted || isLast || avoid.includes(lease.id)) throw thrown;
         avoid.push(lease.id);
       }
     }
@@ -257,6 +250,15 @@ export function createLeases(options: LeasesOptions): Leases {
       return inFlight;
     },
   };
+}
+
+/** True: the account is out of the pool now, so that there are no more such than accounts. */
+function returnTokenless(lease: AccountLease, failure: ChatError): boolean {
+  const isRefused = failure.code === 'account_unauthorized';
+  // What became of an exchange the pool has heard from those who made it.
+  if (isRefused && lease.credential.kind === 'access') lease.release(failure);
+  else lease.giveBack();
+  return isRefused;
 }
 
 /** What upstream's limits are for: a custom GPT has its own. */

@@ -7,7 +7,7 @@ import { Deadline, deadlinePassed, pause } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
 import type { ChatPorts, CompleteTurn, Session, Trace, TurnSink } from './ports.ts';
 import { pump } from './pump.ts';
-import { createRetryBudget, isHandOver, retryDelayMs, withRetryAfter } from './retry.ts';
+import { askOthers, createRetryBudget, isHandOver, retryDelayMs, withRetryAfter } from './retry.ts';
 import type { RetryBudget, RetryState } from './retry.ts';
 import { uploadAll } from './upload-all.ts';
 
@@ -88,7 +88,9 @@ async function attemptUntilDone(ports: ChatPorts, policy: CompletePolicy, errand
       tried.push(session);
       const state = { ...circumstances, attempt: trace.attempts, retryTimes, leftMs: leftMs(), random };
       const delayMs = retryDelayMs(failure, state);
-      if (delayMs === null || sink.committed) throw failure;
+      if (delayMs === null || sink.committed) {
+        throw isHandOver(failure, circumstances) ? askOthers(failure) : failure;
+      }
       const permit = isHandOver(failure, circumstances) ? budget.handOver() : budget.take();
       if (permit === null) throw withRetryAfter(failure);
       endRetry = permit;

@@ -146,6 +146,16 @@ function createTally(): Tally {
 
 const SPENT_RETRY_S = 1;
 
+/** The limit of the last account that was tried says nothing of the others: nobody need wait until it ends. */
+export function askOthers(failure: ChatError): ChatError {
+  if (failure.code !== 'rate_limit_exceeded') return failure;
+  return new ChatError(
+    failure.code,
+    "The accounts that were tried have reached the backend's own limit; others may not have. Try again.",
+    { retryAfterS: SPENT_RETRY_S, retryable: false, cause: failure },
+  );
+}
+
 /** The failure as the client gets it when we would have retried and may not: it is told when to. */
 export function withRetryAfter(failure: ChatError): ChatError {
   const { code, message, param, retryable, place, unsent, limit, account, cause } = failure;

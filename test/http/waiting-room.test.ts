@@ -33,6 +33,18 @@ t.test('who comes first is served first, and who leaves the queue is passed over
   t.same([entered, room.inside, room.waiting], [['b', 'd'], 0, 0]);
 });
 
+t.test('when it closes, those who wait are told so, and who is inside stays', async (t) => {
+  const room = createWaitingRoom({ places: 1, maxWaiting: 2, timeoutMs: 10_000 });
+  const inside = room.enter();
+  const queue = [room.enter(), room.enter()];
+  room.close();
+  for (const { entered } of queue) await t.rejects(entered, { code: 'shutting_down', retryAfterS: 5 });
+  for (const ticket of queue) ticket.leave();
+  t.same([room.inside, room.waiting], [1, 0]);
+  inside.leave();
+  t.same([room.inside, room.waiting], [0, 0]);
+});
+
 t.test('who waits too long is refused and leaves nothing behind', async (t) => {
   const room = createWaitingRoom({ places: 1, maxWaiting: 1, timeoutMs: 20 });
   const inside = room.enter();
