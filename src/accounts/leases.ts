@@ -103,7 +103,8 @@ export function createLeases(options: LeasesOptions): Leases {
       // Of a refused token there may be a fresh one, once.
       hasOther: isRefresh && tried.length === 0,
       release(failure) {
-        if (isRefresh && failure === null) tokens.accepted(token);
+        if (failure === null) callerLimits.relax(owner);
+        if (failure === null && isRefresh) tokens.accepted(token);
         if (failure?.code === 'account_unauthorized') tokens.refused(token);
         if (failure?.code === 'rate_limit_exceeded') callerLimits.learn(owner, model, failure);
       },
@@ -114,7 +115,8 @@ export function createLeases(options: LeasesOptions): Leases {
     const { turn, home, tried, signal } = attempt;
     const avoid = tried.flatMap(({ account }) => account ?? []);
     const prefer = home === null ? null : ({ id: home, strength: 'must' } as const);
-    for (let failedExchanges = 0; ;) {
+    let failedExchanges = 0;
+    for (;;) {
       const ask = { keyId: caller.keyId, model: modelOf(turn), prefer, avoid };
       const lease = await pool.lease(ask, signal);
       try {
@@ -149,7 +151,7 @@ export function createLeases(options: LeasesOptions): Leases {
         // A client that names a workspace of which the account is no member is at fault itself.
         if (isRefused && isForeign) return lease.giveBack();
         if (isRefused) tokens.refused(token);
-        if (isRefresh && failure === null) tokens.accepted(token);
+        if (failure === null && isRefresh) tokens.accepted(token);
         lease.release(failure);
       },
     };
