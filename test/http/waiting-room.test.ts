@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { createWaitingRoom } from '../../src/http/waiting-room.ts';
 import type { Ticket } from '../../src/http/waiting-room.ts';
-import { pressureReason } from '../../src/pressure.ts';
+import { createPressure, pressureReason } from '../../src/pressure.ts';
 import { askChat, chatBytes, errorOf, IDLE, settled, startProgram } from '../helpers/program.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { dial, until } from './serve.ts';
@@ -71,6 +71,24 @@ t.test('whatever the order of coming and going, the counts balance', async () =>
       return room.inside === 0 && room.waiting === 0;
     }),
   );
+});
+
+t.test('a pause is no pressure, lateness that lasts is', async (t) => {
+  const pressure = createPressure();
+  t.teardown(() => pressure.stop());
+  const block = (ms: number): void => {
+    for (const endsAt = performance.now() + ms; performance.now() < endsAt;);
+  };
+  const before = pressure.sample;
+  await until(() => pressure.sample !== before);
+  block(1_300);
+  const after = pressure.sample;
+  await until(() => pressure.sample !== after);
+  t.equal(pressure.reason(), null, `a look that saw ${pressure.sample.loopDelayMs} ms`);
+  const blocking = setInterval(() => block(900), 1);
+  t.teardown(() => clearInterval(blocking));
+  t.ok(await until(() => pressure.reason() !== null, 15_000));
+  t.match(pressure.reason(), /runs \d+ ms late/);
 });
 
 t.test('only what lasts counts as pressure', (t) => {

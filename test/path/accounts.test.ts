@@ -379,7 +379,7 @@ t.test('who leaves while he waits for an account leaves nothing behind', async (
 });
 
 t.test('who waits for an account does not hold up the end', async (t) => {
-  const upstream = await startWorld(t, { scenario: { firstEventDelayMs: 1_500, eventDelayMs: 0 } });
+  const upstream = await startWorld(t, { scenario: { firstEventDelayMs: 5_000 } });
   const program = await startProcess(t, {
     ...POOL,
     CHATGPT_BASE_URL: upstream.upstream,
