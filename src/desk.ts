@@ -39,8 +39,9 @@ export function createDesk({ accounts, ways, check }: DeskOptions): Desk {
       if (outcome !== 'known') records.push(record);
       return taken(parsed.line, outcome, parsed.account);
     });
-    await store.save(records);
+    // In this order, and at once: while the disk is slow, others may change or remove these accounts.
     for (const record of records) pool.add(record);
+    await store.save(records);
     return verdicts;
   }
 

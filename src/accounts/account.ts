@@ -169,14 +169,14 @@ export class Account {
     if (plan !== null) this.#plan = plan;
   }
 
-  /** The same account, brought anew: whatever was held against its credential does not count any more. */
+  /** The same account, brought anew: what of its standing counts on is in the record. */
   renew(record: AccountRecord): void {
     this.#credential = record.credential;
     if (record.access !== null) this.#access = record.access;
     this.#plan = record.plan ?? this.#plan;
     this.#isFresh = false;
     this.#refreshTrouble = null;
-    this.#standing = GOOD;
+    this.#standing = record.standing;
   }
 
   disable(reason: string, nowMs: number): void {

@@ -103,7 +103,8 @@ export function createLeases(options: LeasesOptions): Leases {
       // Of a refused token there may be a fresh one, once.
       hasOther: isRefresh && tried.length === 0,
       release(failure) {
-        if (isRefresh && failure === null) tokens.accepted(token);
+        if (failure === null) callerLimits.relax(owner);
+        if (failure === null && isRefresh) tokens.accepted(token);
         if (failure?.code === 'account_unauthorized') tokens.refused(token);
         if (failure?.code === 'rate_limit_exceeded') callerLimits.learn(owner, model, failure);
       },
@@ -114,22 +115,16 @@ export function createLeases(options: LeasesOptions): Leases {
     const { turn, home, tried, signal } = attempt;
     const avoid = tried.flatMap(({ account }) => account ?? []);
     const prefer = home === null ? null : ({ id: home, strength: 'must' } as const);
-    let exchangesLeft = MAX_FAILED_EXCHANGES;
+    let failedExchanges = 0;
     for (;;) {
       const ask = { keyId: caller.keyId, model: modelOf(turn), prefer, avoid };
       const lease = await pool.lease(ask, signal);
       try {
         return await toTenant(lease, caller.accountId, attempt);
       } catch (thrown) {
-        const failure = toChatError(thrown);
-        const isUnauthorized = failure.code === 'account_unauthorized';
-        // What became of an exchange the pool has heard from those who made it.
-        if (isUnauthorized && lease.credential.kind === 'access') lease.release(failure);
-        else lease.giveBack();
-        // Who is refused is out of the pool: that many tries there are at most.
-        if (!isUnauthorized) exchangesLeft -= 1;
-        const isLast = !lease.hasOther || avoid.includes(lease.id) || exchangesLeft === 0;
-        if (signal.aborted || isLast) throw thrown;
+        if (!returnTokenless(lease, toChatError(thrown))) failedExchanges += 1;
+        const isLast = failedExchanges === MAX_FAILED_EXCHANGES || !lease.hasOther;
+        if (signal.aborted || isLast || avoid.includes(lease.id)) throw thrown;
         avoid.push(lease.id);
       }
     }
@@ -156,7 +151,7 @@ export function createLeases(options: LeasesOptions): Leases {
         // A client that names a workspace of which the account is no member is at fault itself.
         if (isRefused && isForeign) return lease.giveBack();
         if (isRefused) tokens.refused(token);
-        if (isRefresh && failure === null) tokens.accepted(token);
+        if (failure === null && isRefresh) tokens.accepted(token);
         lease.release(failure);
       },
     };
@@ -257,6 +252,15 @@ export function createLeases(options: LeasesOptions): Leases {
       return inFlight;
     },
   };
+}
+
+/** True: the account is out of the pool now, so that there are no more such than accounts. */
+function returnTokenless(lease: AccountLease, failure: ChatError): boolean {
+  const isRefused = failure.code === 'account_unauthorized';
+  // What became of an exchange the pool has heard from those who made it.
+  if (isRefused && lease.credential.kind === 'access') lease.release(failure);
+  else lease.giveBack();
+  return isRefused;
 }
 
 /** What upstream's limits are for: a custom GPT has its own. */

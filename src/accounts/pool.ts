@@ -111,7 +111,7 @@ class AccountPool {
     return waited;
   }
 
-  /** One that is known already gets the new credential and starts afresh. */
+  /** One that is known already gets the new credential, and the record's standing. */
   add(record: AccountRecord): 'added' | 'updated' {
     const known = this.#slots.get(record.id) ?? this.#leaving.get(record.id);
     if (known === undefined) {

@@ -55,7 +55,8 @@ export function needsNoPlace(failure: ChatError, accounts: OtherAccount): boolea
 
 type OtherAccount = Pick<RetryState, 'hasOtherAccount'>;
 
-function isHandOver(failure: ChatError, { hasOtherAccount }: OtherAccount): boolean {
+/** The account is at fault, or lacks the model, and another takes over. */
+export function isHandOver(failure: ChatError, { hasOtherAccount }: OtherAccount): boolean {
   return hasOtherAccount && (failure.fault === 'account' || lacksModel(failure));
 }
 
@@ -148,6 +149,16 @@ function createTally(): Tally {
 }
 
 const SPENT_RETRY_S = 1;
+
+/** The limit of the last account that was tried says nothing of the others: nobody need wait until it ends. */
+export function askOthers(failure: ChatError): ChatError {
+  if (failure.code !== 'rate_limit_exceeded') return failure;
+  return new ChatError(
+    failure.code,
+    "The accounts that were tried have reached the backend's own limit; others may not have. Try again.",
+    { retryAfterS: SPENT_RETRY_S, retryable: false, cause: failure },
+  );
+}
 
 /** The failure as the client gets it when we would have retried and may not: it is told when to. */
 export function withRetryAfter(failure: ChatError): ChatError {

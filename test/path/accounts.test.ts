@@ -160,6 +160,18 @@ t.test(
   },
 );
 
+t.test('when no attempt is left, nobody is told to wait for the account that was the last', async (t) => {
+  const pool = await startPool(t, [access('limited-900'), access('limited-300')], {
+    env: { RETRY_TIMES: '0' },
+  });
+  const answer = await chat(pool);
+  t.match(
+    [answer.status, errorOf(answer)],
+    [429, { code: 'rate_limit_exceeded', message: /others may not/ }],
+  );
+  t.equal(toldS(answer), 1);
+});
+
 t.test('a limit that is not to be honoured is asked about each time', async (t) => {
   const pool = await startPool(t, [access('limited-900')], { env: { ENABLE_LIMIT: 'false' } });
   for (let count = 1; count <= 2; count += 1) {
@@ -219,6 +231,9 @@ t.test('a limit of the key says whose it is', async (t) => {
     t.ok(Number(refused?.headers['retry-after']) >= 1);
   }
   t.equal((await askChat(pool.port, { token: made.key })).status, 200, 'over when the first is');
+  const filed = (await pool.operator.keys()).find(({ source }) => source === 'file');
+  const kept = await pool.operator.call('DELETE', `/admin/keys/${filed?.id}`);
+  t.match([kept.status, errorOf(kept)?.message], [400, /stands in KEYS_FILE/]);
 });
 
 t.test('"only one message at a time" is nothing that a client hears of', async (t) => {
@@ -364,7 +379,7 @@ t.test('who leaves while he waits for an account leaves nothing behind', async (
 });
 
 t.test('who waits for an account does not hold up the end', async (t) => {
-  const upstream = await startWorld(t, { scenario: { firstEventDelayMs: 1_500, eventDelayMs: 0 } });
+  const upstream = await startWorld(t, { scenario: { firstEventDelayMs: 5_000 } });
   const program = await startProcess(t, {
     ...POOL,
     CHATGPT_BASE_URL: upstream.upstream,
