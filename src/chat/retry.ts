@@ -10,6 +10,8 @@ export interface RetryState {
   /** Further attempts allowed. */
   readonly retryTimes: number;
   readonly hasOtherAccount: boolean;
+  /** A gateway that is well, and was not tried; not given: there is none. */
+  readonly hasOtherGateway?: boolean;
   /** Until the deadline of the whole turn. */
   readonly leftMs: number;
   /** The turn leaves a trace in the account's history. */
@@ -26,7 +28,7 @@ export interface RetryState {
  * How long to wait before the next attempt, or null when there must be none. Nothing is retried
  * that is the request's own fault, or an account's when there is no other. Upstream's own waiting
  * time is honoured: one that is too long to sit out, or that the turn's deadline does not leave, is
- * handed to the client instead.
+ * handed to the client instead. What one gateway asks for does not bind another.
  */
 export function retryDelayMs(failure: ChatError, state: RetryState): number | null {
   const { attempt, retryTimes, hasOtherAccount, leftMs, isKept, random } = state;
@@ -35,7 +37,8 @@ export function retryDelayMs(failure: ChatError, state: RetryState): number | nu
   if (failure.fault === 'account' && hasOtherAccount) return leftMs > 0 ? 0 : null;
   // "One message at a time": the same account may be free in a moment.
   if (failure.fault === 'account' && failure.limit !== 'concurrency') return null;
-  const askedMs = (failure.retryAfterS ?? 0) * 1000;
+  const isBound = failure.fault === 'account' || state.hasOtherGateway !== true;
+  const askedMs = isBound ? (failure.retryAfterS ?? 0) * 1000 : 0;
   if (askedMs > MAX_DELAY_MS) return null;
   const ceiling = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
   const delayMs = Math.max(askedMs, random() * ceiling);
@@ -111,11 +114,12 @@ export function createRetryBudget({ share, min }: RetryBudgetOptions = BUDGET): 
 }
 
 /**
- * An outbound proxy failed, and nothing had left for upstream: the next attempt is the first that
- * upstream hears of. So a proxy that dies under load costs nobody his answer.
+ * There was no connection, and it was soon known: the next attempt is the first that upstream hears of.
+ * So an outbound proxy or a gateway that dies under load costs nobody his answer. A silence is another
+ * matter: it may be a backend that has too much to do already.
  */
-function isUnheardOf({ place, unsent }: ChatError): boolean {
-  return place === 'exit' && unsent;
+function isUnheardOf({ code, unsent }: ChatError): boolean {
+  return code === 'upstream_unreachable' && unsent;
 }
 
 interface Tally {

@@ -29,6 +29,15 @@ t.test('no retry begins that the deadline of the turn would cut', (t) => {
   t.end();
 });
 
+t.test("one gateway's wish to be left alone does not bind another", (t) => {
+  const unwell = new ChatError('upstream_error', 'busy', { retryAfterS: 60 });
+  t.equal(retryDelayMs(unwell, state({})), null);
+  t.equal(retryDelayMs(unwell, state({ hasOtherGateway: true })), 0);
+  const limit = new ChatError('rate_limit_exceeded', 'limit', { retryAfterS: 60, limit: 'concurrency' });
+  t.equal(retryDelayMs(limit, state({ hasOtherGateway: true })), null, "the account's own limit does");
+  t.end();
+});
+
 t.test('in a kept chat only what upstream cannot have begun is asked again', (t) => {
   const lost = new ChatError('upstream_unreachable', 'gone');
   const unsent = new ChatError('upstream_unreachable', 'refused', { unsent: true });
@@ -54,15 +63,11 @@ t.test('in a kept chat only what upstream cannot have begun is asked again', (t)
 t.test('what upstream did not hear of costs nothing of the budget', (t) => {
   const budget = createRetryBudget({ share: 0, min: 0 });
   const failed = (details: ErrorDetails): ChatError => new ChatError('upstream_unreachable', 'x', details);
-  t.not(budget.take(failed({ unsent: true, place: 'exit' })), null, 'the outbound proxy failed');
-  t.equal(
-    budget.take(failed({ unsent: true, place: 'gateway' })),
-    null,
-    'a gateway that is dialled has work',
-  );
-  t.equal(budget.take(failed({ unsent: true })), null, 'which of the two is not known');
-  t.equal(budget.take(failed({ place: 'exit' })), null);
-  t.same([budget.totals, budget.retrying], [{ made: 1, denied: 3 }, 0]);
+  t.not(budget.take(failed({ unsent: true })), null, 'refused');
+  t.equal(budget.take(failed({})), null, 'lost on its way');
+  const silence = new ChatError('upstream_timeout', 'x', { unsent: true, retryable: true });
+  t.equal(budget.take(silence), null, 'no connection in time: somebody may be overloaded');
+  t.same([budget.totals, budget.retrying], [{ made: 1, denied: 2 }, 0]);
   t.end();
 });
 
