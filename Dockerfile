@@ -11,7 +11,8 @@ RUN npm run build && npm prune --omit=dev
 # uWebSockets.js comes with binaries for every platform, some 7 MB each: one of them is ours.
 RUN ours=$(node -p '`uws_${process.platform}_${process.arch}_${process.versions.modules}.node`') \
   && find node_modules/uWebSockets.js* -name 'uws_*.node' ! -name "$ours" -delete \
-  && test -e "node_modules/uWebSockets.js/$ours"
+  && test -e "node_modules/uWebSockets.js/$ours" \
+  && rm -rf node_modules/@libsql/*-musl
 RUN mkdir data
 
 FROM ${NODE_IMAGE}

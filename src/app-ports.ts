@@ -55,12 +55,12 @@ export function profileOf({ userAgent, authKey }: Config): ClientProfile {
 /** Everything that a chat needs of the world, as the spine wants it. */
 export function createPorts(config: Config, seams: AppSeams, adapters: Adapters): AppPorts {
   const { exits, exchange, proofs, accounts, fileLinks, log } = adapters;
-  const { lease, visit } = accounts.leases;
+  const { lease, visit, visited } = accounts.leases;
   const profile = profileOf(config);
   const newId = randomUUID;
   const nowMs = (): number => performance.now();
   const origins = config.chatgptBaseUrls;
-  const modelLists = createModelLists({ exchange, profile, origins, visit, nowMs });
+  const modelLists = createModelLists({ exchange, profile, origins, visit, visited, nowMs });
   const sentinel = createSentinel({
     converse: createUpstreamClient({ exits, profile, newId }).converse,
     powSearch: config.powSearch,

@@ -82,7 +82,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       return dialled.inFlight;
     },
     send: timedSend(
-      (exit, request, reader) => dialled.send(exit, request, reader),
+      (...call) => dialled.send(...call),
       (way, latencyMs) => ways.observe(way, latencyMs),
       elapsedMs,
     ),
@@ -176,7 +176,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
             closing: closingDown.signal,
           })),
     ],
-    unreadyReasons: () => unreadyReasons(config, accounts, ways),
+    unreadyReasons: () => unreadyReasons(accounts, ways),
     onRequestEnd: (record) => {
       metrics.observe(record);
       log.logRequest(record);
@@ -198,6 +198,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     const drained = server.drain();
     // Only now: who is refused shall hear goodbye, and find no connection that is kept for more.
     room.dismiss(shuttingDown());
+    accounts.pool.drain();
     await drained;
     sentinel.close();
     await accounts.close();
@@ -263,10 +264,10 @@ function proofStrain(backlogMs: number, queueTimeoutMs: number): string | null {
   return `proofs of work for ${Math.round(backlogMs / 1000)} s wait already (POW_THREADS)`;
 }
 
-/** An operator with accounts wants to know when none of them serves; one without serves visitors. */
-function unreadyReasons(config: Config, { pool }: Accounts, ways: Ways): readonly string[] {
+/** Holders of keys are served by the accounts, as long as there are any; all others are not. */
+function unreadyReasons({ pool, keys }: Accounts, ways: Ways): readonly string[] {
   const way = ways.unusable();
-  const isPoolDead = pool.size > 0 && pool.usable === 0 && config.authorization.length > 0;
+  const isPoolDead = pool.size > 0 && pool.usable === 0 && !keys.isOpen;
   return [
     ...(way === null ? [] : [way]),
     ...(isPoolDead ? [`none of the ${pool.size} accounts is usable`] : []),

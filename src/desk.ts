@@ -88,7 +88,10 @@ export function createDesk({ accounts, ways, check }: DeskOptions): Desk {
       verdict(id, async () => {
         const session = await leases.visitAs(id, signal);
         if (session === null) return GONE;
-        const { plan } = await check(session, signal);
+        const { plan } = await check(session, signal).catch((thrown: unknown) => {
+          leases.visited(session, toChatError(thrown));
+          throw thrown;
+        });
         pool.learnPlan(id, plan);
         return plan === null
           ? 'Upstream knows the account.'

@@ -62,6 +62,8 @@ async function serve(config: Config): Promise<Running> {
   try {
     const { port } = await app.listen();
     log.info('listening', { host: config.host, port, version: app.nativeBuild, threads: config.powThreads });
+    // Somebody is waiting for this line, and would wait for its batch.
+    await log.flush();
   } catch (thrown) {
     await app.close();
     await log.close();

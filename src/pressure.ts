@@ -19,11 +19,13 @@ export interface Pressure {
   stop(): void;
 }
 
-/** Streams are unreadable by then; a single pause, as of a garbage collection, does not move a median there. */
+/** Streams are unreadable by then. */
 const MAX_LOOP_DELAY_MS = 500;
 const MAX_HEAP_SHARE = 0.92;
 const MAX_MEMORY_SHARE = 0.95;
 const SAMPLE_EVERY_MS = 1_000;
+/** A single pause, as of a garbage collection or a neighbour on the machine, is none. */
+const LASTING_SAMPLES = 3;
 const RESOLUTION_MS = 10;
 const NS_PER_MS = 1e6;
 
@@ -40,14 +42,16 @@ export function createPressure(): Pressure {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delays.enable();
   let sample: PressureSample = { loopDelayMs: 0, heapShare: 0, memoryShare: 0 };
+  let strained = 0;
   const timer = setInterval(() => {
     const loopDelayMs = Math.max(0, delays.percentile(50) / NS_PER_MS - RESOLUTION_MS);
     delays.reset();
     sample = { loopDelayMs, heapShare: heapShare(), memoryShare: memoryShare() };
+    strained = pressureReason(sample) === null ? 0 : strained + 1;
   }, SAMPLE_EVERY_MS);
   timer.unref();
   return {
-    reason: () => pressureReason(sample),
+    reason: () => (strained < LASTING_SAMPLES ? null : pressureReason(sample)),
     get sample() {
       return sample;
     },

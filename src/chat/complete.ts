@@ -7,7 +7,7 @@ import { Deadline, deadlinePassed, pause } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
 import type { ChatPorts, CompleteTurn, Session, Trace, TurnSink } from './ports.ts';
 import { pump } from './pump.ts';
-import { createRetryBudget, retryDelayMs, withRetryAfter } from './retry.ts';
+import { createRetryBudget, needsNoPlace, retryDelayMs, withRetryAfter } from './retry.ts';
 import type { RetryBudget, RetryState } from './retry.ts';
 import { uploadAll } from './upload-all.ts';
 
@@ -92,7 +92,7 @@ async function attemptUntilDone(ports: ChatPorts, policy: CompletePolicy, errand
       const state = { ...circumstances, attempt: trace.attempts, retryTimes, leftMs: leftMs(), random };
       const delayMs = retryDelayMs(failure, state);
       if (delayMs === null || sink.committed) throw failure;
-      const permit = budget.take(failure);
+      const permit = budget.take(needsNoPlace(failure, circumstances));
       if (permit === null) throw withRetryAfter(failure);
       endRetry = permit;
       await pause(delayMs, signal);

@@ -31,10 +31,11 @@ export interface RetryState {
  * handed to the client instead. What one gateway asks for does not bind another.
  */
 export function retryDelayMs(failure: ChatError, state: RetryState): number | null {
-  const { attempt, retryTimes, hasOtherAccount, leftMs, isKept, random } = state;
+  const { attempt, retryTimes, leftMs, isKept, random } = state;
   if (!failure.retryable || attempt > retryTimes) return null;
   if (isKept && mayHaveStarted(failure, state)) return null;
-  if (failure.fault === 'account' && hasOtherAccount) return leftMs > 0 ? 0 : null;
+  if (isHandOver(failure, state)) return leftMs > 0 ? 0 : null;
+  if (lacksModel(failure)) return null;
   // "One message at a time": the same account may be free in a moment.
   if (failure.fault === 'account' && failure.limit !== 'concurrency') return null;
   const isBound = failure.fault === 'account' || state.hasOtherGateway !== true;
@@ -43,6 +44,29 @@ export function retryDelayMs(failure: ChatError, state: RetryState): number | nu
   const ceiling = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
   const delayMs = Math.max(askedMs, random() * ceiling);
   return delayMs < leftMs ? delayMs : null;
+}
+
+/**
+ * What costs no place in the budget, for it is bounded otherwise. An account failed, or lacks the model,
+ * and another takes over: the one that failed is out of use. Or nothing had left for upstream, and not
+ * for the sake of the only gateway as far as we know: upstream hears of the next attempt first, and a proxy
+ * or one gateway of several that dies costs nobody his answer.
+ */
+export function needsNoPlace(failure: ChatError, others: Others): boolean {
+  if (isHandOver(failure, others)) return true;
+  return failure.unsent && (failure.place !== 'gateway' || others.hasOtherGateway === true);
+}
+
+type Others = OtherAccount & Pick<RetryState, 'hasOtherGateway'>;
+
+type OtherAccount = Pick<RetryState, 'hasOtherAccount'>;
+
+function isHandOver(failure: ChatError, { hasOtherAccount }: OtherAccount): boolean {
+  return hasOtherAccount && (failure.fault === 'account' || lacksModel(failure));
+}
+
+function lacksModel({ code, retryable }: ChatError): boolean {
+  return code === 'model_not_found' && retryable;
 }
 
 /**
@@ -73,10 +97,10 @@ export interface RetryBudget {
   /** A turn begins; the returned function, idempotent, ends it. */
   enter(): () => void;
   /**
-   * A place for one retry after such a failure, from the decision to its end; the returned function,
-   * idempotent, frees it. Null: spent.
+   * A place for one retry, from the decision to its end; the returned function, idempotent, frees it. Null: spent.
+   * `isFree`: it needs none and is never denied.
    */
-  take(failure?: ChatError): (() => void) | null;
+  take(isFree?: boolean): (() => void) | null;
 }
 
 export interface RetryBudgetOptions {
@@ -101,25 +125,13 @@ export function createRetryBudget({ share, min }: RetryBudgetOptions = BUDGET): 
       return retrying.count;
     },
     enter: () => active.add(),
-    take(failure) {
-      if (failure !== undefined && isUnheardOf(failure)) {
-        totals.made += 1;
-        return () => {};
-      }
-      const isSpent = retrying.count + 1 > Math.max(min, active.count * share);
+    take(isFree = false) {
+      const isSpent = !isFree && retrying.count + 1 > Math.max(min, active.count * share);
       totals[isSpent ? 'denied' : 'made'] += 1;
+      if (isFree) return () => {};
       return isSpent ? null : retrying.add();
     },
   };
-}
-
-/**
- * There was no connection, and it was soon known: the next attempt is the first that upstream hears of.
- * So an outbound proxy or a gateway that dies under load costs nobody his answer. A silence is another
- * matter: it may be a backend that has too much to do already.
- */
-function isUnheardOf({ code, unsent }: ChatError): boolean {
-  return code === 'upstream_unreachable' && unsent;
 }
 
 interface Tally {

@@ -5,6 +5,8 @@ import { PeakAverage } from './peak-average.ts';
 /** Less than `failureRate`: soft failures alone never eject. */
 const SOFT_FAILURE = 0.5;
 /** How much less attractive than a flawless node one is that fails always. */
+/** Nobody notices who is faster below this: there, load decides. */
+const FAST_MS = 50;
 const RATE_PENALTY = 4;
 
 /**
@@ -110,9 +112,12 @@ export class NodeHealth {
     return Math.min(1, Math.max(minWeight, (nowMs - this.#sinceMs) / slowStartMs));
   }
 
+  /** When it was last begun with; -Infinity: never. */
+  usedMs = -Infinity;
+
   /** What one more request would suffer here; to be compared only. `unknownMs` stands in for a latency not known. */
   cost(nowMs: number, unknownMs: number): number {
-    const latencyMs = Math.max(1, this.latencyAt(nowMs) ?? unknownMs);
+    const latencyMs = Math.max(FAST_MS, this.latencyAt(nowMs) ?? unknownMs);
     return (this.inFlight + 1) * latencyMs * (1 + RATE_PENALTY * this.#window.read(nowMs).rate);
   }
 
@@ -136,6 +141,7 @@ export class NodeHealth {
 
   /** A request begins; each must come to its `end`. */
   begin(nowMs: number): Visit {
+    this.usedMs = nowMs;
     this.inFlight += 1;
     const isProbe = this.standing(nowMs) === 'returning';
     if (isProbe) {

@@ -41,6 +41,9 @@ export interface NodeSetOptions {
   readonly onEvent: (event: NodeEvent) => void;
 }
 
+/** Among so few there is no herd: each is looked at, and their turns are even. */
+const FEW = 3;
+
 /** All exits, or all gateways: who is ejected, and who serves next. */
 export class NodeSet {
   readonly #policy: SetPolicy;
@@ -118,14 +121,18 @@ export class NodeSet {
     const unknownMs = this.#usualLatency(now);
     const drawn = this.#draw(names, now);
     const costs = drawn.map((name) => this.#node(name).cost(now, unknownMs));
-    return drawn[costs.indexOf(Math.min(...costs))] as string;
+    const least = Math.min(...costs);
+    const equals = drawn.filter((_, at) => costs[at] === least);
+    // Among equals, as when nobody is busy, they take turns.
+    return equals.reduce((a, b) => (this.#node(b).usedMs < this.#node(a).usedMs ? b : a));
   }
 
   /** Different ones, each as likely as its weight. */
   #draw(names: readonly string[], now: number): readonly string[] {
     const left = names.map((name) => ({ name, weight: this.#node(name).weight(now) }));
     const drawn: string[] = [];
-    while (left.length > 0 && drawn.length < this.#policy.choices) {
+    const choices = left.length <= FEW ? left.length : this.#policy.choices;
+    while (left.length > 0 && drawn.length < choices) {
       let at = this.#random() * left.reduce((sum, { weight }) => sum + weight, 0);
       const index = left.findIndex(({ weight }) => (at -= weight) < 0);
       drawn.push(...left.splice(Math.max(index, 0), 1).map(({ name }) => name));

@@ -17,7 +17,8 @@ const MAX_DRAWS = 100;
  *     ...,12345.678,"00000000-0000-40 | 00-8000-0000digits","",16,1719846000000.5] padding
  *
  * Behind the digits stand 20 to 24 bytes, as base64 up to 32 letters, with the digits 36 to 40: of the 72
- * bytes in a block that leaves nearly half of all lengths.
+ * bytes in a block that leaves nearly half of all lengths. The others cost two blocks a try, and a search
+ * that varies the counter of entry 3 eight or nine of the ten.
  */
 export function fitToSeed(text: ProofText, seed: string, random: () => number): ProofText {
   const seedBytes = Buffer.byteLength(seed);
