@@ -164,13 +164,14 @@ export function createLeases(options: LeasesOptions): Leases {
     const isVisitor = identity.token === null;
     const prefer = known?.way ?? { origin: null, exit: isVisitor ? null : recent.find(resident) };
     const avoid = known?.left === undefined ? tried : [...tried, known.left];
-    const { way, release: leaveWay } = ways.pick({ prefer, avoid });
+    const { way, hasOtherGateway = false, release: leaveWay } = ways.pick({ prefer, avoid });
     const deviceId = known?.deviceId ?? tenant.deviceId ?? newId();
     let isReleased = false;
     inFlight += 1;
     return {
       session: { ...way, identity, account, deviceId },
       hasOtherAccount: tenant.hasOther,
+      hasOtherGateway,
       lastMessageId: known?.lastMessageId ?? null,
       keep: (keptId, lastMessageId) =>
         affinity.keep(owner, keptId, { way, deviceId, lastMessageId, account }),

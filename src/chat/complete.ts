@@ -40,7 +40,10 @@ interface Errand {
   readonly leftMs: () => number;
 }
 
-interface FailedAttempt extends Pick<RetryState, 'hasOtherAccount' | 'isKept' | 'asked' | 'opened'> {
+interface FailedAttempt extends Pick<
+  RetryState,
+  'hasOtherAccount' | 'hasOtherGateway' | 'isKept' | 'asked' | 'opened'
+> {
   readonly failure: ChatError;
   readonly session: Session;
 }
@@ -154,8 +157,9 @@ async function attempt(
     }
     failure = toChatError(thrown);
     if (failure.code !== 'internal_error' && answer.settle()) return null;
-    const { session, hasOtherAccount } = lease;
-    return { failure, session, hasOtherAccount, isKept, asked, opened: answer.hasOpened };
+    const { session, hasOtherAccount, hasOtherGateway = false } = lease;
+    const others = { hasOtherAccount, hasOtherGateway };
+    return { failure, session, ...others, isKept, asked, opened: answer.hasOpened };
   } finally {
     lease.release(failure);
   }

@@ -10,6 +10,8 @@ export interface RetryState {
   /** Further attempts allowed. */
   readonly retryTimes: number;
   readonly hasOtherAccount: boolean;
+  /** A gateway that is well, and was not tried; not given: there is none. */
+  readonly hasOtherGateway?: boolean;
   /** Until the deadline of the whole turn. */
   readonly leftMs: number;
   /** The turn leaves a trace in the account's history. */
@@ -26,7 +28,7 @@ export interface RetryState {
  * How long to wait before the next attempt, or null when there must be none. Nothing is retried
  * that is the request's own fault, or an account's when there is no other. Upstream's own waiting
  * time is honoured: one that is too long to sit out, or that the turn's deadline does not leave, is
- * handed to the client instead.
+ * handed to the client instead. What one gateway asks for does not bind another.
  */
 export function retryDelayMs(failure: ChatError, state: RetryState): number | null {
   const { attempt, retryTimes, leftMs, isKept, random } = state;
@@ -36,7 +38,8 @@ export function retryDelayMs(failure: ChatError, state: RetryState): number | nu
   if (lacksModel(failure)) return null;
   // "One message at a time": the same account may be free in a moment.
   if (failure.fault === 'account' && failure.limit !== 'concurrency') return null;
-  const askedMs = (failure.retryAfterS ?? 0) * 1000;
+  const isBound = failure.fault === 'account' || state.hasOtherGateway !== true;
+  const askedMs = isBound ? (failure.retryAfterS ?? 0) * 1000 : 0;
   if (askedMs > MAX_DELAY_MS) return null;
   const ceiling = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
   const delayMs = Math.max(askedMs, random() * ceiling);
@@ -46,12 +49,15 @@ export function retryDelayMs(failure: ChatError, state: RetryState): number | nu
 /**
  * What costs no place in the budget, for it is bounded otherwise. An account failed, or lacks the model,
  * and another takes over: the one that failed is out of use. Or nothing had left for upstream, and not
- * for the gateway's sake as far as we know: upstream hears of the next attempt first, and a proxy that dies
- * costs nobody his answer.
+ * for the sake of the only gateway as far as we know: upstream hears of the next attempt first, and a proxy
+ * or one gateway of several that dies costs nobody his answer.
  */
-export function needsNoPlace(failure: ChatError, accounts: OtherAccount): boolean {
-  return isHandOver(failure, accounts) || (failure.unsent && failure.place !== 'gateway');
+export function needsNoPlace(failure: ChatError, others: Others): boolean {
+  if (isHandOver(failure, others)) return true;
+  return failure.unsent && (failure.place !== 'gateway' || others.hasOtherGateway === true);
 }
+
+type Others = OtherAccount & Pick<RetryState, 'hasOtherGateway'>;
 
 type OtherAccount = Pick<RetryState, 'hasOtherAccount'>;
 

@@ -29,6 +29,15 @@ t.test('no retry begins that the deadline of the turn would cut', (t) => {
   t.end();
 });
 
+t.test("one gateway's wish to be left alone does not bind another", (t) => {
+  const unwell = new ChatError('upstream_error', 'busy', { retryAfterS: 60 });
+  t.equal(retryDelayMs(unwell, state({})), null);
+  t.equal(retryDelayMs(unwell, state({ hasOtherGateway: true })), 0);
+  const limit = new ChatError('rate_limit_exceeded', 'limit', { retryAfterS: 60, limit: 'concurrency' });
+  t.equal(retryDelayMs(limit, state({ hasOtherGateway: true })), null, "the account's own limit does");
+  t.end();
+});
+
 t.test('in a kept chat only what upstream cannot have begun is asked again', (t) => {
   const lost = new ChatError('upstream_unreachable', 'gone');
   const unsent = new ChatError('upstream_unreachable', 'refused', { unsent: true });
@@ -59,6 +68,8 @@ t.test('what upstream did not hear of, and a hand-over, cost no place in the bud
     needsNoPlace(failed({ unsent: true, place: 'gateway' }), alone),
     'a gateway that is dialled has work',
   );
+  const gone = failed({ unsent: true, place: 'gateway' });
+  t.ok(needsNoPlace(gone, { ...alone, hasOtherGateway: true }), 'the next attempt leaves it alone');
   t.ok(needsNoPlace(failed({ unsent: true }), alone), 'which of the two is not known');
   t.notOk(needsNoPlace(failed({ place: 'exit' }), alone));
   const unauthorized = new ChatError('account_unauthorized', 'x');
