@@ -42,7 +42,7 @@ export function createPressure(): Pressure {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delays.enable();
   let sample: PressureSample = { loopDelayMs: 0, heapShare: 0, memoryShare: 0 };
-  let lastDelays: readonly number[] = new Array<number>(LASTING_LOOKS).fill(0);
+  let lastDelays: readonly number[] = Array.from({ length: LASTING_LOOKS }, () => 0);
   const timer = setInterval(() => {
     const loopDelayMs = Math.max(0, delays.percentile(50) / NS_PER_MS - RESOLUTION_MS);
     delays.reset();
