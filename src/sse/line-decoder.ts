@@ -75,14 +75,12 @@ export class LineDecoder {
     const beginning = this.#beginning;
     if (beginning === null || beginning.length === 0 || this.#pendingBytes > 0) return start;
     const end = Math.min(bytes.length, start + beginning.length - this.#matched);
-    if (end > start) {
-      if (!beginning.isIn(bytes, start, end, this.#matched)) {
-        this.#unmatch();
-        return start;
-      }
-      this.#matched += end - start;
+    if (end === start) return start;
+    if (!beginning.isIn(bytes, start, end, this.#matched)) {
+      this.#unmatch();
+      return start;
     }
-    if (end < bytes.length && isWithinCharacter(bytes[end])) this.#unmatch();
+    this.#matched += end - start;
     return end;
   }
 
@@ -125,11 +123,6 @@ export class LineDecoder {
     bytes.copy(this.#pending, this.#pendingBytes, start, end);
     this.#pendingBytes = needed;
   }
-}
-
-/** What was cut there would be decoded to something else than the whole. */
-function isWithinCharacter(byte: number | undefined): boolean {
-  return byte !== undefined && (byte & 0xc0) === 0x80;
 }
 
 function indexOfBreak(bytes: Buffer, start: number): number {

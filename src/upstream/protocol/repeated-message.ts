@@ -82,15 +82,12 @@ export class RepeatedMessage {
     return { envelope, appended, isTextOnly };
   }
 
-  /** The event without the text that is known; null: it is not the same message. */
+  /** The event without the text that is known; null: it is not such an event any more. */
   #parseShort(rest: string): WireEnvelope | null {
     const envelope = parseRecord(this.#head + rest) as WireEnvelope | null;
     const message = envelope?.message;
     if (envelope === null || 'v' in envelope || !isRecord(message) || !hasOneText(message)) return null;
-    const { id, content } = this.#envelope.message as WireMessage;
-    const next = envelope.message as WireMessage;
-    const isSame = next.id === id && next.content?.content_type === content?.content_type;
-    return isSame ? envelope : null;
+    return envelope;
   }
 
   /** A stream that changes more than the text from event to event is not worth the preparations. */
