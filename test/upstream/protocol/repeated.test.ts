@@ -77,12 +77,22 @@ function sameAsWhole(bytes: Buffer, marks: readonly number[]): number {
 /** JSON as other encoders write it: with everything beyond ASCII escaped, with blanks. */
 const asciiOnly = (json: string): string =>
   json.replaceAll(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
-const spaced = (json: string): string => json.replaceAll(/(":|,")(?=[[{"])/g, '$1').replaceAll('":[', '": [ ');
+const spaced = (json: string): string =>
+  json.replaceAll(/(":|,")(?=[[{"])/g, '$1').replaceAll('":[', '": [ ');
 
 const piece = fc.oneof(
-  { weight: 3, arbitrary: fc.constantFrom('Hello', ' world', '.', '\n', '"', '\\', '\\n', '"]', '","', '\t') },
-  { weight: 2, arbitrary: fc.constantFrom('😀', '\ud83d', '\ude00', 'é', '東京', '\u2028', '\uFFFD', '\u0001') },
-  { weight: 1, arbitrary: fc.constantFrom('(sandbox:/a)', '\u30101\u2020s\u3011', '\uE200cite\uE201', 'x', '') },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom('Hello', ' world', '.', '\n', '"', '\\', '\\n', '"]', '","', '\t'),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom('😀', '\ud83d', '\ude00', 'é', '東京', '\u2028', '\uFFFD', '\u0001'),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom('(sandbox:/a)', '\u30101\u2020s\u3011', '\uE200cite\uE201', 'x', ''),
+  },
   { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 5 }) },
 );
 
@@ -98,7 +108,15 @@ const step = fc.record({
   ),
   between: fc.oneof(
     { weight: 6, arbitrary: fc.constant('') },
-    { weight: 1, arbitrary: fc.constantFrom(': ping\n\n', 'data: {"type":"title"}\n\n', 'event: x\n', 'data: {"v":"z"}\n\n') },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom(
+        ': ping\n\n',
+        'data: {"type":"title"}\n\n',
+        'event: x\n',
+        'data: {"v":"z"}\n\n',
+      ),
+    },
   ),
 });
 
@@ -140,10 +158,13 @@ t.test('property: what is read of repeating events is what a parser reads, where
 });
 
 t.test('property: also when bytes are damaged', (t) => {
-  const damage = fc.array(fc.tuple(fc.nat(), fc.constantFrom(0x80, 0xbd, 0xe6, 0xf0, 0x22, 0x5c, 0x0a, 0x20, 0x7d)), {
-    minLength: 1,
-    maxLength: 4,
-  });
+  const damage = fc.array(
+    fc.tuple(fc.nat(), fc.constantFrom(0x80, 0xbd, 0xe6, 0xf0, 0x22, 0x5c, 0x0a, 0x20, 0x7d)),
+    {
+      minLength: 1,
+      maxLength: 4,
+    },
+  );
   fc.assert(
     fc.property(growing, damage, fc.array(fc.nat(), { maxLength: 6 }), (given, changes, marks) => {
       const bytes = toBytes(given);
@@ -180,13 +201,23 @@ t.test('nearly every event of a long answer is read without what it repeats, als
       'data: [DONE]\n\n',
   );
   t.equal(sameAsWhole(stream, []), 50);
-  t.equal(sameAsWhole(stream, Array.from(stream, (_, at) => at)), 50);
+  t.equal(
+    sameAsWhole(
+      stream,
+      Array.from(stream, (_, at) => at),
+    ),
+    50,
+  );
   t.end();
 });
 
 t.test('a character whose bytes come in two events is what it is', (t) => {
   const [head, tail] = data(envelope({ text: '@' })).split('@') as [string, string];
-  const events = [Buffer.from([0x61]), Buffer.from([0x61, 0xe6, 0x9d]), Buffer.from([0x61, 0xe6, 0x9d, 0xb1])];
+  const events = [
+    Buffer.from([0x61]),
+    Buffer.from([0x61, 0xe6, 0x9d]),
+    Buffer.from([0x61, 0xe6, 0x9d, 0xb1]),
+  ];
   const stream = events.map((text) => Buffer.concat([Buffer.from(head), text, Buffer.from(tail)]));
   const end = Buffer.from(`${data(done({ text: 'a東.', end_turn: true }))}data: [DONE]\n\n`);
   sameAsWhole(Buffer.concat([...stream, end]), []);
@@ -213,10 +244,18 @@ function readPayloads(payloads: readonly string[]): string {
 }
 
 t.test('property: frames that only bring text mean what a parser makes of them', (t) => {
-  const place = fc.constantFrom('/message/content/parts/0', '/message/content/text', '/message/metadata/a', '');
+  const place = fc.constantFrom(
+    '/message/content/parts/0',
+    '/message/content/text',
+    '/message/metadata/a',
+    '',
+  );
   const frame = fc.oneof(
     { weight: 8, arbitrary: piece.map((v) => ({ v })) },
-    { weight: 2, arbitrary: fc.record({ p: place, o: fc.constantFrom('append', 'add', 'replace'), v: piece }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ p: place, o: fc.constantFrom('append', 'add', 'replace'), v: piece }),
+    },
     { weight: 1, arbitrary: fc.record({ c: fc.nat(2), v: piece }) },
     {
       weight: 1,
