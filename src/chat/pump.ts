@@ -1,15 +1,14 @@
 import { ChatError, toChatError } from '../errors.ts';
 import type { Asset, DecodedEvent, TurnEvent } from '../conversation/events.ts';
-import { EventDecoder } from '../sse/event-decoder.ts';
-import { LineDecoder, SseOverflow } from '../sse/line-decoder.ts';
+import { SseOverflow } from '../sse/line-decoder.ts';
 import type { StreamDecoder } from '../upstream/protocol/stream-decoder.ts';
 import type { Answer } from './answer.ts';
+import { AnswerBytes } from './answer-bytes.ts';
 import { Deadline, deadlinePassed } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
 import { Links } from './links.ts';
 import type { StreamControl, StreamReader, Trace } from './ports.ts';
 
-const MAX_EVENT_BYTES = 8 * 1024 * 1024;
 /**
  * A turn that upstream took and refuses after all is refused in its first events: only when the stream
  * has lived for so long may the client hear of it, who could not be given an honest status any more.
@@ -54,8 +53,7 @@ class Pump implements StreamReader {
   readonly #options: PumpOptions;
   readonly #resolve: () => void;
   readonly #reject: (reason: unknown) => void;
-  readonly #lines: LineDecoder;
-  readonly #events: EventDecoder;
+  readonly #bytes: AnswerBytes;
   readonly #decoder: StreamDecoder;
   readonly #links: Links;
   readonly #firstToken: Deadline;
@@ -91,8 +89,7 @@ class Pump implements StreamReader {
     });
     this.#decoder = answer.decoder;
     answer.listen((event) => this.#take(event));
-    this.#events = new EventDecoder((event) => this.#decoder.push(event), MAX_EVENT_BYTES);
-    this.#lines = new LineDecoder((line) => this.#events.pushLine(line), MAX_EVENT_BYTES);
+    this.#bytes = new AnswerBytes(this.#decoder);
     const { firstTokenMs } = options.deadlines;
     this.#firstToken = new Deadline(firstTokenMs, () => {
       this.#giveUp(deadlinePassed('FIRST_TOKEN_TIMEOUT_MS', firstTokenMs, 'Upstream sent no text'));
@@ -124,7 +121,7 @@ class Pump implements StreamReader {
     if (this.#phase !== 'streaming') return;
     this.#idle?.touch();
     try {
-      this.#lines.push(chunk);
+      this.#bytes.push(chunk);
     } catch (thrown) {
       this.#conclude(toStreamError(thrown));
       return;
@@ -136,9 +133,7 @@ class Pump implements StreamReader {
     this.#linger?.stop();
     if (this.#phase !== 'streaming') return;
     try {
-      this.#lines.end();
-      this.#events.end();
-      this.#decoder.end();
+      this.#bytes.end();
     } catch (thrown) {
       this.#conclude(toStreamError(thrown));
       return;

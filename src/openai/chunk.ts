@@ -15,6 +15,12 @@ export interface HistoryIds {
   readonly messageId: string | null;
 }
 
+/** What stands around the text of every text chunk of a choice. */
+interface Frame {
+  readonly before: string;
+  readonly after: string;
+}
+
 /**
  * Encodes the chunks of one stream as JSON, in the field order of the real API. What does not
  * change within the stream is encoded once; a text chunk costs one escape and some joins.
@@ -25,6 +31,8 @@ export class ChunkEncoder {
   readonly #plainTail: string;
   /** By choice; each choice is a conversation of its own. */
   readonly #history: string[] = [];
+  /** By choice; made when its first text comes, and anew when its ids change. */
+  readonly #textFrames: (Frame | undefined)[] = [];
 
   constructor(head: AnswerHead, includeUsage: boolean) {
     this.#head =
@@ -35,6 +43,7 @@ export class ChunkEncoder {
 
   /** From now on the chunks of the choice carry these ids. For chats that are kept. */
   keep(index: number, ids: HistoryIds): void {
+    this.#textFrames[index] = undefined;
     this.#history[index] =
       (ids.conversationId === null ? '' : `,"conversation_id":${JSON.stringify(ids.conversationId)}`) +
       (ids.messageId === null ? '' : `,"message_id":${JSON.stringify(ids.messageId)}`);
@@ -46,7 +55,8 @@ export class ChunkEncoder {
   }
 
   text(index: number, text: string): string {
-    return this.#chunk(index, `{"content":${JSON.stringify(text)}}`, 'null');
+    const frame = (this.#textFrames[index] ??= this.#textFrame(index));
+    return frame.before + JSON.stringify(text) + frame.after;
   }
 
   /** What the model thinks; beside the content, as DeepSeek's API has it. */
@@ -64,10 +74,20 @@ export class ChunkEncoder {
     return `${this.#head}],"usage":${JSON.stringify(usage)}${this.#history[0] ?? ''}}`;
   }
 
+  #textFrame(index: number): Frame {
+    return { before: `${this.#before(index)}{"content":`, after: `}${this.#after(index, 'null')}` };
+  }
+
   #chunk(index: number, delta: string, reason: string): string {
-    return (
-      `${this.#head}{"index":${index},"delta":${delta},"logprobs":null,"finish_reason":${reason}}]` +
-      `${this.#plainTail}${this.#history[index] ?? ''}}`
-    );
+    return this.#before(index) + delta + this.#after(index, reason);
+  }
+
+  #before(index: number): string {
+    return `${this.#head}{"index":${index},"delta":`;
+  }
+
+  #after(index: number, reason: string): string {
+    const history = this.#history[index] ?? '';
+    return `,"logprobs":null,"finish_reason":${reason}}]${this.#plainTail}${history}}`;
   }
 }

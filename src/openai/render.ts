@@ -18,7 +18,7 @@ export class AnswerRenderer {
   #block: FencedBlock | null = null;
   /** Line breaks at the end of what was written, up to two; a beginning counts as two. */
   #breaks = 2;
-  #endsInSpace = true;
+  #last = ' ';
   #needsParagraph = false;
 
   render(event: ContentEvent): string {
@@ -37,7 +37,7 @@ export class AnswerRenderer {
       case 'block-end':
         return this.end();
       case 'citation':
-        return this.#write(`${this.#endsInSpace ? '' : ' '}${toSources(event.links)}`);
+        return this.#write(`${/\s/.test(this.#last) ? '' : ' '}${toSources(event.links)}`);
       case 'image':
         return this.#paragraph(event.link === null ? NO_IMAGE : `![image](${toTarget(event.link)})`);
       case 'file':
@@ -66,7 +66,7 @@ export class AnswerRenderer {
     const out = this.#needsParagraph ? '\n'.repeat(2 - this.#breaks) + text : text;
     this.#needsParagraph = false;
     this.#breaks = breaksAfter(out, this.#breaks);
-    this.#endsInSpace = /\s/.test(out.charAt(out.length - 1));
+    this.#last = out.charAt(out.length - 1);
     return out;
   }
 }

@@ -13,6 +13,14 @@ import type { WireEnvelope, WireMessage } from './wire.ts';
 
 const MAX_MESSAGES = 256;
 
+/** A message in progress, as it was last read. */
+interface Growing {
+  readonly envelope: WireEnvelope;
+  readonly message: WireMessage;
+  readonly reader: MessageReader;
+  readonly place: Place;
+}
+
 /**
  * Messages as they grow to the events of a turn. Both stream encodings end here. What was emitted is
  * never emitted again, whatever upstream does to it afterwards.
@@ -26,6 +34,8 @@ export class AnswerReader {
   #conversationId: string | null = null;
   #reason: EndReason | null = null;
   #hasPictures = false;
+  /** The message read last, if its text can grow without changing what it is. */
+  #growing: Growing | null = null;
   /** The message that puts a drawing off. */
   #announcement: { readonly messageId: string | null } | null = null;
 
@@ -57,6 +67,7 @@ export class AnswerReader {
    * call; null: compare.
    */
   read(envelope: WireEnvelope, appended: string | null): void {
+    this.#growing = null;
     this.#conversationId = textOr(envelope.conversation_id, this.#conversationId);
     const message = envelope.message;
     if (typeof message !== 'object' || message === null) return;
@@ -66,9 +77,25 @@ export class AnswerReader {
     if (isDrawnLater(message)) this.#announcement = { messageId: textOr(message.id, null) };
     if (kind === 'hidden') return;
     const growth = hasSeveralParts(message) ? null : appended;
-    const said = this.#readerOf(id, kind).read(message, growth, this.#placeOf(message, kind));
+    const reader = this.#readerOf(id, kind);
+    const place = this.#placeOf(message, kind);
+    const said = reader.read(message, growth, place);
+    if (!isComplete(message) && !hasSeveralParts(message))
+      this.#growing = { envelope, message, reader, place };
     if (said && kind === 'pictures') this.#hasPictures = true;
     this.#reason = endOf(message, kind) ?? (said ? null : this.#reason);
+  }
+
+  /**
+   * As `read`, of the envelope that was read last, when nothing but `appended` was added to its text. False:
+   * it has to be read. Not to find out again what the message is saves a sixth of the decoding of a v1 event
+   * (bench decode).
+   */
+  grow(envelope: WireEnvelope, appended: string): boolean {
+    if (this.#growing?.envelope !== envelope) return false;
+    const { message, reader, place } = this.#growing;
+    if (reader.read(message, appended, place)) this.#reason = null;
+    return true;
   }
 
   /** Upstream's moderation stopped the answer. */
@@ -80,6 +107,7 @@ export class AnswerReader {
   goOn(): void {
     this.#reason = null;
     this.#announcement = null;
+    this.#growing = null;
   }
 
   /** Nothing more comes. Must be called once for each stream, after a complete answer. */

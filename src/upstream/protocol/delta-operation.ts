@@ -11,7 +11,8 @@ export const TEXT_PLACES: ReadonlySet<string> = new Set([
 ]);
 
 const MAX_DEPTH = 32;
-const MAX_TEXT_LENGTH = 16 * 1024 * 1024;
+/** UTF-16 units of one text. */
+export const MAX_TEXT_LENGTH = 16 * 1024 * 1024;
 const MAX_ITEMS = 100_000;
 
 type Container = Record<string, unknown> | unknown[];

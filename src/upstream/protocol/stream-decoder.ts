@@ -1,12 +1,17 @@
 import { ChatError } from '../../errors.ts';
 import type { DecodedEvent, PendingDrawing } from '../../conversation/events.ts';
+import { Beginning } from '../../sse/beginning.ts';
 import type { SseEvent } from '../../sse/event-decoder.ts';
 import { AnswerReader } from './answer-reader.ts';
 import { DeltaDocuments } from './delta-documents.ts';
 import { toStreamRefusal } from './refusal.ts';
+import { RepeatedMessage } from './repeated-message.ts';
 import type { WireControl, WireDelta, WireEnvelope } from './wire.ts';
 
 const TERMINATOR = '[DONE]';
+const TEXT_FRAME = '{"v":"';
+/** What a JSON string may not hold as it is: quotes, backslashes, control characters. */
+const UNPLAIN = /[^ !#-[\]-\uffff]/;
 /** UTF-16 units of v1 frames that one stream may bring: far beyond the longest answer. */
 const MAX_RETAINED = 64 * 1024 * 1024;
 
@@ -15,7 +20,10 @@ const MAX_RETAINED = 64 * 1024 * 1024;
  * encoding it speaks: whole messages (legacy), patches of messages (v1), or something beside them.
  */
 export class StreamDecoder {
+  /** What the stream's next event is expected to repeat; such events may come by `pushRest`. */
+  readonly beginning = new Beginning();
   readonly #answer: AnswerReader;
+  readonly #repeated = new RepeatedMessage(this.beginning);
   #documents = new DeltaDocuments();
   #finished = false;
   #retained = 0;
@@ -49,6 +57,7 @@ export class StreamDecoder {
   goOn(): void {
     this.#finished = false;
     this.#retained = 0;
+    this.beginning.forget();
     this.#documents = new DeltaDocuments();
     this.#answer.goOn();
   }
@@ -60,11 +69,24 @@ export class StreamDecoder {
       this.#finish();
       return;
     }
+    const text = textOfFrame(event.data);
+    if (text !== null && this.#pushText(event.data, text)) return;
     for (const value of parse(event.data)) {
       if (typeof value !== 'object' || value === null || Array.isArray(value) || this.#finished) continue;
       this.#countRetained(event.data.length, value);
-      this.#pushObject(value);
+      this.#pushObject(value, event.data);
     }
+  }
+
+  /** As `push`, of an event that begins as expected, with the rest of its data. */
+  pushRest(rest: string): void {
+    if (this.#finished) return;
+    const repeated = this.#repeated.goOn(rest);
+    if (repeated === null) return this.push({ name: '', data: this.beginning.text + rest });
+    const { envelope, appended, isTextOnly } = repeated;
+    if (isTextOnly && this.#answer.grow(envelope, appended)) return;
+    if (isProblem(envelope.error)) throw refusalOf(envelope);
+    this.#answer.read(envelope, appended);
   }
 
   /** The bytes ended. Throws upstream_protocol_error unless the answer is complete, or a picture still pending. */
@@ -79,27 +101,44 @@ export class StreamDecoder {
     this.#finish();
   }
 
+  /** A frame that only adds text where the last one did; false: it does not. */
+  #pushText(data: string, text: string): boolean {
+    const document = this.#documents.append(text);
+    if (document === null) return false;
+    this.#count(data.length);
+    if (!this.#answer.grow(document, text)) this.#readDocument(document, text);
+    return true;
+  }
+
   /** Patches add up in memory, so what they may bring is capped; whole messages replace each other. */
   #countRetained(length: number, value: object): void {
-    if (!('v' in value)) return;
+    if ('v' in value) this.#count(length);
+  }
+
+  #count(length: number): void {
     this.#retained += length;
     if (this.#retained > MAX_RETAINED) {
       throw new ChatError('upstream_protocol_error', 'Upstream sent more than a chat can hold.');
     }
   }
 
-  #pushObject(value: WireEnvelope & WireControl & WireDelta): void {
+  #pushObject(value: WireEnvelope & WireControl & WireDelta, data: string): void {
     if (isProblem(value.error)) throw refusalOf(value);
     if ('v' in value) this.#pushDelta(value);
-    else if ('message' in value) this.#answer.read(value, null);
-    else this.#pushControl(value);
+    else if ('message' in value) {
+      this.#answer.read(value, null);
+      this.#repeated.learn(data, value);
+    } else this.#pushControl(value);
   }
 
   #pushDelta(frame: WireDelta): void {
     const change = this.#documents.apply(frame);
-    if (change === null) return;
-    if (isProblem(change.document.error)) throw refusalOf(change.document);
-    this.#answer.read(change.document, change.appended);
+    if (change !== null) this.#readDocument(change.document, change.appended);
+  }
+
+  #readDocument(document: WireEnvelope, appended: string | null): void {
+    if (isProblem(document.error)) throw refusalOf(document);
+    this.#answer.read(document, appended);
   }
 
   #pushControl(control: WireControl): void {
@@ -121,6 +160,16 @@ export class StreamDecoder {
     this.#finished = true;
     this.#answer.finish();
   }
+}
+
+/**
+ * The text of `{"v":"text"}`, which nearly all frames of a v1 stream are, when it can be read without a
+ * parser; null: not such a frame. Saves a tenth of the decoding of a v1 event (bench decode).
+ */
+function textOfFrame(data: string): string | null {
+  if (!data.startsWith(TEXT_FRAME) || !data.endsWith('"}')) return null;
+  const text = data.slice(TEXT_FRAME.length, -2);
+  return UNPLAIN.test(text) ? null : text;
 }
 
 /** One value, or one a line: some relays drop the blank line between events. */
