@@ -64,6 +64,8 @@ t.test('nothing set: the documented defaults, frozen', (t) => {
     dataKey: null,
     powSearch: 'tail',
     presolve: 0,
+    enableGateway: true,
+    trustProxy: [],
   } satisfies Record<Exclude<keyof Config, 'powThreads'>, unknown>);
   t.ok(config.powThreads >= 1);
   t.ok(Object.isFrozen(config));
@@ -100,6 +102,10 @@ t.test('values in the forms that people write', (t) => {
     [
       { MAX_FILE_BYTES: '1.5 MB', UPLOAD_BY_URL: 'on' },
       { maxFileBytes: 1.5 * 1024 * 1024, uploadByUrl: true },
+    ],
+    [
+      { ENABLE_GATEWAY: 'off', TRUST_PROXY: '127.0.0.1, fd00::/8,10.0.0.0/8' },
+      { enableGateway: false, trustProxy: ['127.0.0.1', 'fd00::/8', '10.0.0.0/8'] },
     ],
     [{ ARKOSE_TOKEN_URL: 'http://arkose:5006/token' }, { arkoseTokenUrls: ['http://arkose:5006/token'] }],
     [{ ARK0SE_TOKEN_URL: 'http://a.test/' }, { arkoseTokenUrls: ['http://a.test'] }],
