@@ -184,6 +184,9 @@ t.test('each bad value has a line that names the variable, the problem and an ex
     ['MAX_BODY_BYTES', '2gb', /size/],
     ['TOTAL_TIMEOUT_MS', '9999999999', /whole number/],
     ['USER_AGENT', 'Mozilla \u{1f600}', /header/],
+    ['ENABLE_GATEWAY', 'maybe', /neither true/],
+    ['TRUST_PROXY', '10.0.0.0/33', /item 1 is neither an IP address nor a range/],
+    ['TRUST_PROXY', '127.0.0.1,localhost', /item 2/],
     ['LOG_LEVEL', 'loud', /none of trace, debug/],
     ['LOG_FORMAT', 'xml', /none of json, pretty/],
   ];
@@ -208,7 +211,6 @@ t.test('all problems are told at once, one line each', (t) => {
 
 t.test('what is not a setting in force is ignored', (t) => {
   const env = {
-    ENABLE_GATEWAY: 'maybe',
     PATH: '/bin',
     __proto__: 'x',
   };
