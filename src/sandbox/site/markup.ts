@@ -2,7 +2,7 @@
  * The page as a browser gets it. Its addresses are absolute, as the site's are, and the build id stands in
  * every place where a page of some year had it.
  */
-export const MARKUP = `<!DOCTYPE html><html lang="en" data-build="prod-0123456789abcdef"><head>
+export const MARKUP = `<!DOCTYPE html><html data-build="prod-0123456789abcdef" lang="en"><head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>A stand-in for the web chat</title>
