@@ -18,19 +18,27 @@ export function toUpstreamCookies(header: string, secrets: readonly string[]): s
 
 /**
  * A `Set-Cookie` of upstream as one of ours: bound to our host alone, and over plain HTTP such that a
- * browser keeps it. Null: it would take the place of a cookie of ours.
+ * browser keeps it. `basePath` is where upstream's `/` is. Null: it would take the place of a cookie of ours.
  */
 export function toOwnCookie(
   header: string,
-  { isSecure }: OwnOrigin,
+  { isSecure }: Pick<OwnOrigin, 'isSecure'>,
   secrets: readonly string[],
+  basePath = '',
 ): string | null {
   const [pair = '', ...attributes] = header.split(';').map((part) => part.trim());
   if (secrets.includes(nameOf(pair))) return null;
   const kept = attributes
     .filter((attribute) => attribute !== '' && !isDropped(attribute, isSecure))
-    .map((attribute) => (isSecure ? attribute : attribute.replace(/^SameSite=None$/i, 'SameSite=Lax')));
+    .map((attribute) => (isSecure ? attribute : attribute.replace(/^SameSite=None$/i, 'SameSite=Lax')))
+    .map((attribute) => toOwnPath(attribute, basePath));
   return [isSecure ? pair : renamed(pair, 'forth'), ...kept].join('; ');
+}
+
+function toOwnPath(attribute: string, basePath: string): string {
+  const [, path] = /^path=(.*)$/i.exec(attribute) ?? [];
+  const isBelow = basePath !== '' && (path === basePath || path?.startsWith(`${basePath}/`) === true);
+  return isBelow ? `Path=${path?.slice(basePath.length) || '/'}` : attribute;
 }
 
 function isDropped(attribute: string, isSecure: boolean): boolean {

@@ -34,7 +34,7 @@ export interface GatewayOptions {
 /** What our routes begin with, those that are switched off too: none of it is ever asked of upstream. */
 const OWN_PATHS = ['/v1', '/healthz', '/readyz', '/metrics', '/files', '/tokens', '/admin'];
 
-/** A tunnel has no other end: browsers send no body with it. */
+/** Asks for a tunnel to anywhere, which is another kind of proxy. */
 const CONNECT = 'CONNECT';
 
 /** The web site under our own address. */
@@ -63,10 +63,16 @@ export function createGateway(options: GatewayOptions): Fallback {
     takes: (path) => !isOurs(path),
     handler(request, reply) {
       if (request.method === CONNECT) throw noTunnel();
+      if (request.header('service-worker') !== undefined) throw noServiceWorker();
       new Relay(request, reply, visits.begin(request), relay);
     },
     tunnel: (request, reply, accept) => tunnel(request, reply, accept, visits.begin(request), sockets),
   };
+}
+
+/** One of the site's would rule over whatever else lives under our address, the accounts page too. */
+function noServiceWorker(): ChatError {
+  return new ChatError('unknown_url', 'Service workers do not pass through this proxy.');
 }
 
 function noTunnel(): ChatError {

@@ -77,11 +77,11 @@ export function toOwnHeaders(headers: ResponseHeaders, context: ResponseContext)
 
 /** Null: it stays here. */
 function change(name: string, value: string, context: ResponseContext): string | null {
-  const { own, rewriter, privateCookies, isRewritten } = context;
+  const { own, rewriter, basePath, privateCookies, isRewritten } = context;
   if (name === 'location' || name === 'content-location') return toOwnLocation(value, context);
   if (WITH_URLS.has(name)) return rewriter.rewrite(value);
   if (name.startsWith('content-security-policy')) return toOwnPolicy(value, context);
-  if (name === 'set-cookie') return toOwnCookie(value, own, privateCookies);
+  if (name === 'set-cookie') return toOwnCookie(value, own, privateCookies, basePath);
   // Still good for "has it changed", no longer for putting pieces together.
   if (name === 'etag' && isRewritten && !value.startsWith('W/')) return `W/${value}`;
   return value;

@@ -83,6 +83,8 @@ t.test('what upstream hears of a request', async (t) => {
   line = '';
   const preflight = { origin: 'https://page.test', 'access-control-request-method': 'POST' };
   t.equal((await ask(port, '/page', { method: 'OPTIONS', headers: preflight })).status, 204);
+  const worker = await ask(port, '/sw.js', { headers: { 'service-worker': 'script' } });
+  t.equal(worker.status, 404, 'a service worker would rule over our own pages too');
   t.equal(line, '', 'a preflight is ours to answer');
 });
 

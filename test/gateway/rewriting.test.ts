@@ -212,6 +212,9 @@ t.test('cookies change their owner on the way out and back', (t) => {
     ['chat2api_admin=planted; Path=/', http, null],
   ];
   for (const [header, own, expected] of out) t.equal(toOwnCookie(header, own, secrets), expected);
+  t.equal(toOwnCookie('a=1; Path=/relay/x', https, [], '/relay'), 'a=1; Path=/x');
+  t.equal(toOwnCookie('a=1; path=/relay', https, [], '/relay'), 'a=1; Path=/');
+  t.equal(toOwnCookie('a=1; Path=/relayed', https, [], '/relay'), 'a=1; Path=/relayed');
   t.equal(
     toUpstreamCookies('a=1; chat2api_admin=canary; c2a-secure-s=1;c2a-host-t=2', secrets),
     'a=1; __Secure-s=1; __Host-t=2',
