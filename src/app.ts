@@ -1,5 +1,6 @@
 import { createAccounts } from './accounts/accounts.ts';
 import type { Accounts } from './accounts/accounts.ts';
+import { keyDigest } from './accounts/key-id.ts';
 import type { Transition } from './accounts/pool.ts';
 import { COOKIE as ADMIN_COOKIE } from './admin/guard.ts';
 import { createAdminRoutes } from './admin/routes.ts';
@@ -247,7 +248,7 @@ function openAccounts(config: Config, log: Log, ways: Ways, exchange: Exchange):
 }
 
 function openGateway(config: Config, ways: Ways, exits: Exits, keys: Pick<Keys, 'find'>): Fallback {
-  const { adminKey } = config;
+  const adminDigest = config.adminKey === null ? null : keyDigest(config.adminKey);
   return createGateway({
     gateways: config.chatgptBaseUrls,
     prefix: config.apiPrefix,
@@ -257,7 +258,7 @@ function openGateway(config: Config, ways: Ways, exits: Exits, keys: Pick<Keys, 
     sender: {
       browser: browserHeaders(config),
       privateCookies: [ADMIN_COOKIE],
-      isOwnKey: (credential) => credential === adminKey || keys.find(credential) !== null,
+      isOwnKey: (credential) => keyDigest(credential) === adminDigest || keys.find(credential) !== null,
     },
     pick: (ask) => ways.pick(ask),
     exits,

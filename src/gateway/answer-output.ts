@@ -36,6 +36,11 @@ export class AnswerOutput implements ByteSink {
     return this.#isStalled;
   }
 
+  /** Its length was not told before. */
+  get isOpenEnded(): boolean {
+    return this.#options.head.size === null;
+  }
+
   /** Everything was handed over; the reply ends by itself. */
   get isComplete(): boolean {
     return this.#isOpen && this.#given === this.#options.head.size;

@@ -125,7 +125,7 @@ export class Relay {
   }
 
   #openBody(kind: BodyKind, output: AnswerOutput): void {
-    if (kind.kind === 'events') {
+    if (kind.kind === 'events' && output.isOpenEnded) {
       this.#announcement = setTimeout(() => output.write(COMMENT), ANNOUNCE_MS);
     }
     if (kind.kind !== 'text') return;

@@ -247,8 +247,9 @@ t.test('web sockets', async (t) => {
     }
     server.handleUpgrade(request, socket, head, (opened) => {
       opened.on('message', (message, binary) => {
-        if (String(message) === 'drop') return opened.terminate();
-        if (String(message) === 'bye') return opened.close(4001, 'upstream is tired');
+        const word = (message as Buffer).toString();
+        if (word === 'drop') return opened.terminate();
+        if (word === 'bye') return opened.close(4001, 'upstream is tired');
         opened.send(message, { binary });
       });
       opened.on('close', (code, reason) => void closed.push([code, String(reason)]));
