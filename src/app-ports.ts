@@ -7,6 +7,8 @@ import type { Log } from './log.ts';
 import type { Exchange } from './outbound/exchange.ts';
 import type { Exits } from './outbound/exits.ts';
 import { createFetchFile } from './outbound/fetch-file.ts';
+import type { SetPolicy } from './outbound/node-set.ts';
+import type { Pressure } from './pressure.ts';
 import { createSentinel } from './sentinel/sentinel.ts';
 import type { Sentinel } from './sentinel/sentinel.ts';
 import type { ProofPool } from './threads/pool.ts';
@@ -24,6 +26,10 @@ import { createPendingDrawings } from './upstream/pending-drawings.ts';
 export interface AppSeams {
   /** The addresses to which users' URLs may lead; not given: the public internet. For tests on loopback. */
   readonly allowAddress?: (address: string) => boolean;
+  /** How soon a failing way is put aside and tried again. For tests that cannot wait for half a minute. */
+  readonly waysPolicy?: Partial<SetPolicy>;
+  /** What the machine says of itself; not given: what it says. */
+  readonly pressure?: Pressure;
 }
 
 /** What the ports are made of. */
@@ -49,12 +55,12 @@ export function profileOf({ userAgent, authKey }: Config): ClientProfile {
 /** Everything that a chat needs of the world, as the spine wants it. */
 export function createPorts(config: Config, seams: AppSeams, adapters: Adapters): AppPorts {
   const { exits, exchange, proofs, accounts, fileLinks, log } = adapters;
-  const { lease, visit } = accounts.leases;
+  const { lease, visit, visited } = accounts.leases;
   const profile = profileOf(config);
   const newId = randomUUID;
   const nowMs = (): number => performance.now();
   const origins = config.chatgptBaseUrls;
-  const modelLists = createModelLists({ exchange, profile, origins, visit, nowMs });
+  const modelLists = createModelLists({ exchange, profile, origins, visit, visited, nowMs });
   const sentinel = createSentinel({
     converse: createUpstreamClient({ exits, profile, newId }).converse,
     powSearch: config.powSearch,

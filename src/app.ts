@@ -15,6 +15,7 @@ import { createGateway } from './gateway/gateway.ts';
 import { createAdmission } from './http/admission.ts';
 import type { Keys } from './http/auth.ts';
 import { chatRoute } from './http/chat-route.ts';
+import { shuttingDown } from './http/dispatch.ts';
 import type { Fallback } from './http/fallback.ts';
 import { filesRoute } from './http/files-route.ts';
 import { imagesRoute } from './http/images-route.ts';
@@ -78,6 +79,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     nowMs: () => performance.timeOrigin + performance.now(),
     random: Math.random,
     onEvent: (event) => logNode(log, event),
+    ...(seams.waysPolicy !== undefined && { policy: seams.waysPolicy }),
   });
   const elapsedMs = (): number => performance.now();
   const exits: Exits = {
@@ -125,7 +127,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     maxWaiting: config.maxQueue,
     timeoutMs: config.queueTimeoutMs,
   });
-  const pressure = createPressure();
+  const pressure = seams.pressure ?? createPressure();
   const strain = (): string | null =>
     pressure.reason() ?? proofStrain(proofs.backlogMs, config.queueTimeoutMs);
   const admit = createAdmission({
@@ -181,7 +183,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
           })),
     ],
     ...(config.enableGateway && { fallback: openGateway(config, ways, exits, keys) }),
-    unreadyReasons: () => unreadyReasons(config, accounts, ways),
+    unreadyReasons: () => unreadyReasons(accounts, ways),
     onRequestEnd: (record) => {
       metrics.observe(record);
       log.logRequest(record);
@@ -200,7 +202,11 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   async function close(): Promise<void> {
     pressure.stop();
     closingDown.abort();
-    await server.drain();
+    const drained = server.drain();
+    // Only now: who is refused shall hear goodbye, and find no connection that is kept for more.
+    room.dismiss(shuttingDown());
+    accounts.pool.drain();
+    await drained;
     sentinel.close();
     await accounts.close();
     await proofs.destroy();
@@ -286,10 +292,10 @@ function proofStrain(backlogMs: number, queueTimeoutMs: number): string | null {
   return `proofs of work for ${Math.round(backlogMs / 1000)} s wait already (POW_THREADS)`;
 }
 
-/** An operator with accounts wants to know when none of them serves; one without serves visitors. */
-function unreadyReasons(config: Config, { pool }: Accounts, ways: Ways): readonly string[] {
+/** Holders of keys are served by the accounts, as long as there are any; all others are not. */
+function unreadyReasons({ pool, keys }: Accounts, ways: Ways): readonly string[] {
   const way = ways.unusable();
-  const isPoolDead = pool.size > 0 && pool.usable === 0 && config.authorization.length > 0;
+  const isPoolDead = pool.size > 0 && pool.usable === 0 && !keys.isOpen;
   return [
     ...(way === null ? [] : [way]),
     ...(isPoolDead ? [`none of the ${pool.size} accounts is usable`] : []),

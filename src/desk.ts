@@ -39,8 +39,9 @@ export function createDesk({ accounts, ways, check }: DeskOptions): Desk {
       if (outcome !== 'known') records.push(record);
       return taken(parsed.line, outcome, parsed.account);
     });
-    await store.save(records);
+    // In this order, and at once: while the disk is slow, others may change or remove these accounts.
     for (const record of records) pool.add(record);
+    await store.save(records);
     return verdicts;
   }
 
@@ -88,7 +89,10 @@ export function createDesk({ accounts, ways, check }: DeskOptions): Desk {
       verdict(id, async () => {
         const session = await leases.visitAs(id, signal);
         if (session === null) return GONE;
-        const { plan } = await check(session, signal);
+        const { plan } = await check(session, signal).catch((thrown: unknown) => {
+          leases.visited(session, toChatError(thrown));
+          throw thrown;
+        });
         pool.learnPlan(id, plan);
         return plan === null
           ? 'Upstream knows the account.'

@@ -21,11 +21,11 @@ export interface Pressure {
 
 /** Streams are unreadable by then. */
 const MAX_LOOP_DELAY_MS = 500;
+/** In so many looks in a row, as one pause, be it of seconds, is a look's only sample and its median. */
+const LASTING_LOOKS = 3;
 const MAX_HEAP_SHARE = 0.92;
 const MAX_MEMORY_SHARE = 0.95;
 const SAMPLE_EVERY_MS = 1_000;
-/** A single pause, as of a garbage collection or a neighbour on the machine, is none. */
-const LASTING_SAMPLES = 3;
 const RESOLUTION_MS = 10;
 const NS_PER_MS = 1e6;
 
@@ -42,16 +42,16 @@ export function createPressure(): Pressure {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delays.enable();
   let sample: PressureSample = { loopDelayMs: 0, heapShare: 0, memoryShare: 0 };
-  let strained = 0;
+  let lastDelays: readonly number[] = Array.from({ length: LASTING_LOOKS }, () => 0);
   const timer = setInterval(() => {
     const loopDelayMs = Math.max(0, delays.percentile(50) / NS_PER_MS - RESOLUTION_MS);
     delays.reset();
     sample = { loopDelayMs, heapShare: heapShare(), memoryShare: memoryShare() };
-    strained = pressureReason(sample) === null ? 0 : strained + 1;
+    lastDelays = [...lastDelays.slice(1), loopDelayMs];
   }, SAMPLE_EVERY_MS);
   timer.unref();
   return {
-    reason: () => (strained < LASTING_SAMPLES ? null : pressureReason(sample)),
+    reason: () => pressureReason({ ...sample, loopDelayMs: Math.min(...lastDelays) }),
     get sample() {
       return sample;
     },

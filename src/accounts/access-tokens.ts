@@ -5,6 +5,7 @@ import { orAborted } from '../or-aborted.ts';
 import { holdToken, isNewer } from './held-token.ts';
 import type { HeldToken } from './held-token.ts';
 import { readJwt } from './jwt.ts';
+import { RecentTokens } from './recent-tokens.ts';
 import type { AccessToken, TokenOwner } from './records.ts';
 import type { Refresh } from './refresh.ts';
 
@@ -37,6 +38,8 @@ export interface AccessTokens {
   tokenFor(owner: TokenOwner, signal: AbortSignal): Promise<string>;
   /** For a caller's own credential. An access token is used as it is: the backend says what it thinks of it. */
   ownTokenFor(credential: Credential, signal: AbortSignal): Promise<string>;
+  /** The backend took this access token of a refresh credential: when it is refused one day, the next will do. */
+  accepted(token: string): void;
   /** The backend answered 401 to this access token: where another can be had it is not used again. */
   refused(token: string): void;
   /** Exchanges now, however good the token at hand; joins an exchange that runs. For refresh credentials only. */
@@ -63,8 +66,8 @@ interface Entry {
 
 const MAX_CALLERS = 10_000;
 const CALLER_IDLE_MS = 3_600_000;
-const MAX_REFUSED = 10_000;
-/** When a token is refused so soon after its exchange, the next would fare no better. */
+const MAX_TOKENS = 10_000;
+/** When a token never served and is refused so soon after its exchange, the next would fare no better. */
 const REFUSED_PAUSE_MS = 10_000;
 const REST_MS = 30_000;
 
@@ -73,8 +76,8 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   const accounts = new Map<string, Entry>();
   /** By hash of the refresh token, the least recently used first. */
   const callers = new Map<string, Entry>();
-  /** The oldest first. */
-  const refusedTokens = new Set<string>();
+  const acceptedTokens = new RecentTokens(MAX_TOKENS);
+  const refusedTokens = new RecentTokens(MAX_TOKENS);
 
   function accountEntry({ id, access }: TokenOwner): Entry {
     const entry = accounts.get(id) ?? createEntry(id);
@@ -119,8 +122,9 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     return nowMs() < endMs && !refusedTokens.has(access.token);
   }
 
-  function isHopeless({ access, exchangedMs }: HeldToken): boolean {
-    return refusedTokens.has(access.token) && nowMs() - exchangedMs < REFUSED_PAUSE_MS;
+  function isHopeless({ access: { token }, exchangedMs }: HeldToken): boolean {
+    if (!refusedTokens.has(token) || acceptedTokens.has(token)) return false;
+    return nowMs() - exchangedMs < REFUSED_PAUSE_MS;
   }
 
   function renew(entry: Entry, refreshToken: string): Promise<Renewal> {
@@ -158,12 +162,8 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     async ownTokenFor({ kind, token }, signal) {
       return kind === 'refresh' ? current(callerEntry(token), token, signal) : token;
     },
-    refused(token) {
-      refusedTokens.delete(token);
-      refusedTokens.add(token);
-      const [oldest] = refusedTokens;
-      if (refusedTokens.size > MAX_REFUSED && oldest !== undefined) refusedTokens.delete(oldest);
-    },
+    accepted: (token) => acceptedTokens.add(token),
+    refused: (token) => refusedTokens.add(token),
     async refreshNow(owner, signal) {
       return orAborted(renew(accountEntry(owner), owner.credential.token), signal);
     },

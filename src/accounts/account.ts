@@ -149,19 +149,34 @@ export class Account {
     if (kind === 'refused') this.#quarantine(reason, nowMs);
   }
 
+  /** @param token that was refused; null: of a refresh credential, the one that was fetched last */
+  refused({ account, message }: ChatError, token: string | null, nowMs: number): void {
+    if (this.#standing.kind === 'disabled') return;
+    if (account === 'deactivated') {
+      this.#standing = { kind: 'disabled', by: 'upstream', reason: message, sinceMs: nowMs };
+    } else if (this.#credential.kind === 'access') {
+      if (token === null || token === this.#credential.token) this.#quarantine(message, nowMs);
+    } else if (this.#access !== null && (token === null || token === this.#access.token)) {
+      // A token that comes straight from the exchange and is refused: the next would be, too.
+      if (this.#isFresh) this.#quarantine(message, nowMs);
+      this.#access = null;
+      this.#isFresh = false;
+    }
+  }
+
   /** Null as long as nobody knows. */
   learnPlan(plan: string | null): void {
     if (plan !== null) this.#plan = plan;
   }
 
-  /** The same account, brought anew: whatever was held against its credential does not count any more. */
+  /** The same account, brought anew: what of its standing counts on is in the record. */
   renew(record: AccountRecord): void {
     this.#credential = record.credential;
     if (record.access !== null) this.#access = record.access;
     this.#plan = record.plan ?? this.#plan;
     this.#isFresh = false;
     this.#refreshTrouble = null;
-    this.#standing = GOOD;
+    this.#standing = record.standing;
   }
 
   disable(reason: string, nowMs: number): void {
@@ -261,27 +276,13 @@ export class Account {
       this.#lastFailure = { code: failure.code, atMs: nowMs };
     }
     if (failure.code === 'rate_limit_exceeded') this.#limited(failure, use.model, nowMs);
-    if (failure.code === 'account_unauthorized') this.#unauthorized(failure, use.token, nowMs);
+    if (failure.code === 'account_unauthorized') this.refused(failure, use.token, nowMs);
   }
 
   #limited({ limit, retryAfterS }: ChatError, model: string, nowMs: number): void {
     if (limit === 'concurrency') this.#allowance.refused(nowMs);
     else if (limit !== null && this.#rules.honoursLimits) {
       this.#limits.add(limit === 'model' ? model : null, retryAfterS, nowMs);
-    }
-  }
-
-  #unauthorized({ account, message }: ChatError, token: string | null, nowMs: number): void {
-    if (this.#standing.kind === 'disabled') return;
-    if (account === 'deactivated') {
-      this.#standing = { kind: 'disabled', by: 'upstream', reason: message, sinceMs: nowMs };
-    } else if (this.#credential.kind === 'access') {
-      if (token === null || token === this.#credential.token) this.#quarantine(message, nowMs);
-    } else if (this.#access !== null && (token === null || token === this.#access.token)) {
-      // A token that comes straight from the exchange and is refused: the next would be, too.
-      if (this.#isFresh) this.#quarantine(message, nowMs);
-      this.#access = null;
-      this.#isFresh = false;
     }
   }
 

@@ -1,5 +1,6 @@
 import type { ChatPorts, Lease, Session } from '../chat/ports.ts';
 import type { Caller, Identity, Turn } from '../conversation/turn.ts';
+import { toChatError } from '../errors.ts';
 import type { ChatError } from '../errors.ts';
 import type { Ways } from '../outbound/ways.ts';
 import type { AccessTokens } from './access-tokens.ts';
@@ -26,12 +27,15 @@ export interface LeasesOptions {
 export interface Leases {
   readonly lease: ChatPorts['lease'];
   /**
-   * A session for a call beside the chats, which occupies nobody and does not count as a turn. Null: there
-   * is no account for the caller, or no token for it. Rejects only with the signal's reason.
+   * A session for a call beside the chats, which occupies nobody and does not count as a turn; of a key,
+   * as the first account that can be used. Null: there is no account for the caller, or no token for it.
+   * Rejects only with the signal's reason.
    */
   readonly visit: (caller: Caller, signal: AbortSignal) => Promise<Session | null>;
   /** The same as one account of the pool. Rejects with a ChatError when its token cannot be had. */
   readonly visitAs: (account: string, signal: AbortSignal) => Promise<Session | null>;
+  /** What became of a visit that failed: an account that is refused there is no good for chats either. */
+  readonly visited: (session: Session, failure: ChatError) => void;
   /** Leases not yet released. */
   readonly inFlight: number;
 }
@@ -63,8 +67,8 @@ const VISITOR: Tenant = {
   hasOther: false,
   release: () => {},
 };
-/** Accounts without a token that one attempt passes by. */
-const MAX_TOKENLESS = 3;
+/** Exchanges of refresh tokens that come to nothing, for no fault of the account's, before an attempt gives up. */
+const MAX_FAILED_EXCHANGES = 4;
 
 export function createLeases(options: LeasesOptions): Leases {
   const { pool, tokens, ways, affinity, callerLimits, newId } = options;
@@ -91,13 +95,16 @@ export function createLeases(options: LeasesOptions): Leases {
     const model = modelOf(turn);
     callerLimits.check(owner, model);
     const token = await tokens.ownTokenFor(credential, signal);
+    const isRefresh = credential.kind === 'refresh';
     return {
       identity: { token, accountId: credential.accountId },
       account: null,
       deviceId: deviceIdOf(owner),
       // Of a refused token there may be a fresh one, once.
-      hasOther: credential.kind === 'refresh' && tried.length === 0,
+      hasOther: isRefresh && tried.length === 0,
       release(failure) {
+        if (failure === null) callerLimits.relax(owner);
+        if (failure === null && isRefresh) tokens.accepted(token);
         if (failure?.code === 'account_unauthorized') tokens.refused(token);
         if (failure?.code === 'rate_limit_exceeded') callerLimits.learn(owner, model, failure);
       },
@@ -108,15 +115,16 @@ export function createLeases(options: LeasesOptions): Leases {
     const { turn, home, tried, signal } = attempt;
     const avoid = tried.flatMap(({ account }) => account ?? []);
     const prefer = home === null ? null : ({ id: home, strength: 'must' } as const);
-    for (let tokenless = 0; ; tokenless += 1) {
+    let failedExchanges = 0;
+    for (;;) {
       const ask = { keyId: caller.keyId, model: modelOf(turn), prefer, avoid };
       const lease = await pool.lease(ask, signal);
       try {
-        return await toTenant(lease, caller.accountId, signal);
+        return await toTenant(lease, caller.accountId, attempt);
       } catch (thrown) {
-        // What became of the exchange the pool has heard from those who made it.
-        lease.giveBack();
-        if (signal.aborted || !lease.hasOther || tokenless === MAX_TOKENLESS) throw thrown;
+        if (!returnTokenless(lease, toChatError(thrown))) failedExchanges += 1;
+        const isLast = failedExchanges === MAX_FAILED_EXCHANGES || !lease.hasOther;
+        if (signal.aborted || isLast || avoid.includes(lease.id)) throw thrown;
         avoid.push(lease.id);
       }
     }
@@ -125,21 +133,25 @@ export function createLeases(options: LeasesOptions): Leases {
   async function toTenant(
     lease: AccountLease,
     workspace: string | null,
-    signal: AbortSignal,
+    { home, tried, signal }: Attempt,
   ): Promise<Tenant> {
     const token = await tokens.tokenFor(lease, signal);
+    const isRefresh = lease.credential.kind === 'refresh';
+    // Of a refused token there may be a fresh one, once; and what all of the pool come to, it says itself.
+    const isWorthMore = tried.length === 0 ? isRefresh : home === null;
     const accountId = workspace ?? lease.credential.accountId;
     const isForeign = accountId !== lease.credential.accountId;
     return {
       identity: { token, accountId },
       account: lease.id,
       deviceId: deviceIdOf(lease.id),
-      hasOther: lease.hasOther,
+      hasOther: lease.hasOther || isWorthMore,
       release(failure) {
         const isRefused = failure?.code === 'account_unauthorized';
         // A client that names a workspace of which the account is no member is at fault itself.
         if (isRefused && isForeign) return lease.giveBack();
         if (isRefused) tokens.refused(token);
+        if (failure === null && isRefresh) tokens.accepted(token);
         lease.release(failure);
       },
     };
@@ -152,13 +164,14 @@ export function createLeases(options: LeasesOptions): Leases {
     const isVisitor = identity.token === null;
     const prefer = known?.way ?? { origin: null, exit: isVisitor ? null : recent.find(resident) };
     const avoid = known?.left === undefined ? tried : [...tried, known.left];
-    const { way, release: leaveWay } = ways.pick({ prefer, avoid });
+    const { way, hasOtherGateway = false, release: leaveWay } = ways.pick({ prefer, avoid });
     const deviceId = known?.deviceId ?? tenant.deviceId ?? newId();
     let isReleased = false;
     inFlight += 1;
     return {
       session: { ...way, identity, account, deviceId },
       hasOtherAccount: tenant.hasOther,
+      hasOtherGateway,
       lastMessageId: known?.lastMessageId ?? null,
       keep: (keptId, lastMessageId) =>
         affinity.keep(owner, keptId, { way, deviceId, lastMessageId, account }),
@@ -185,7 +198,11 @@ export function createLeases(options: LeasesOptions): Leases {
   async function visitAs(account: string, signal: AbortSignal): Promise<Session | null> {
     const owner = pool.owner(account);
     if (owner === null) return null;
-    const token = await tokens.tokenFor(owner, signal);
+    const token = await tokens.tokenFor(owner, signal).catch((thrown: unknown) => {
+      if (owner.credential.kind === 'access')
+        pool.refused(account, toChatError(thrown), owner.credential.token);
+      throw thrown;
+    });
     return toVisit({ token, accountId: owner.credential.accountId }, account, deviceIdOf(account));
   }
 
@@ -197,8 +214,15 @@ export function createLeases(options: LeasesOptions): Leases {
   }
 
   async function visitAsAny(signal: AbortSignal): Promise<Session | null> {
-    const account = pool.anyUsable();
-    return account === null ? null : visitAs(account, signal);
+    for (let account = pool.anyUsable(); account !== null; account = pool.anyUsable()) {
+      try {
+        return await visitAs(account, signal);
+      } catch (thrown) {
+        // Who is refused is out of the pool; who fails otherwise would be found again.
+        if (pool.anyUsable() === account) throw thrown;
+      }
+    }
+    return null;
   }
 
   return {
@@ -220,10 +244,24 @@ export function createLeases(options: LeasesOptions): Leases {
       }
     },
     visitAs,
+    visited({ account, identity: { token } }, failure) {
+      if (failure.code !== 'account_unauthorized' || token === null) return;
+      tokens.refused(token);
+      if (account !== null) pool.refused(account, failure, token);
+    },
     get inFlight() {
       return inFlight;
     },
   };
+}
+
+/** True: the account is out of the pool now, so that there are no more such than accounts. */
+function returnTokenless(lease: AccountLease, failure: ChatError): boolean {
+  const isRefused = failure.code === 'account_unauthorized';
+  // What became of an exchange the pool has heard from those who made it.
+  if (isRefused && lease.credential.kind === 'access') lease.release(failure);
+  else lease.giveBack();
+  return isRefused;
 }
 
 /** What upstream's limits are for: a custom GPT has its own. */

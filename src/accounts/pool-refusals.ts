@@ -4,6 +4,8 @@ import type { ModelLimit } from './records.ts';
 /** Why the pool gives no account, as the client reads it. None of these gets better on a retry within the request. */
 
 const OVERLOAD_RETRY_S = 5;
+/** A new process is there by then, if there is going to be one. */
+const RESTART_S = 5;
 
 export function queueFull(maxQueue: number): ChatError {
   return overloaded(
@@ -85,5 +87,7 @@ export function homeGone(): ChatError {
 }
 
 export function poolClosed(): ChatError {
-  return new ChatError('shutting_down', 'The proxy is shutting down.');
+  return new ChatError('shutting_down', 'The proxy is shutting down. Try again in a few seconds.', {
+    retryAfterS: RESTART_S,
+  });
 }

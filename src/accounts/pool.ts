@@ -55,6 +55,7 @@ class AccountPool {
   /** When a model is served again, for models that nobody serves; found by a look at every account. */
   readonly #earliest = new Map<string, number>();
   #inFlight = 0;
+  #isDraining = false;
   #isClosed = false;
 
   constructor(options: PoolOptions) {
@@ -92,7 +93,7 @@ class AccountPool {
    * Rejects with `rate_limit_exceeded` when all that could serve have reached a limit of upstream's, with
    * `account_unauthorized` when none can be used, with `conversation_not_found` when the account that
    * it must be is gone, with `proxy_overloaded` when the queue is full or the wait too long, with
-   * `shutting_down` after `close`, or with the signal's reason.
+   * `shutting_down` after `close` or, instead of waiting, after `drain`, or with the signal's reason.
    */
   lease(ask: AccountAsk, signal: AbortSignal): Promise<AccountLease> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
@@ -100,7 +101,9 @@ class AccountPool {
     this.#wake();
     const slot = this.#choose(ask);
     if (slot !== null) return Promise.resolve(this.#grant(slot, ask));
-    const refusal = this.#hopeless(ask) ?? this.#waiting.makeRoomFor(ask.keyId);
+    const refusal =
+      this.#hopeless(ask) ??
+      (this.#isDraining ? refusals.poolClosed() : this.#waiting.makeRoomFor(ask.keyId));
     if (refusal !== null) return Promise.reject(refusal);
     const isLimited = this.#roster.isLimited(ask.model);
     const waited = this.#waiting.wait(ask, isLimited, this.#clock.elapsedMs(), signal);
@@ -108,7 +111,7 @@ class AccountPool {
     return waited;
   }
 
-  /** One that is known already gets the new credential and starts afresh. */
+  /** One that is known already gets the new credential, and the record's standing. */
   add(record: AccountRecord): 'added' | 'updated' {
     const known = this.#slots.get(record.id) ?? this.#leaving.get(record.id);
     if (known === undefined) {
@@ -157,6 +160,11 @@ class AccountPool {
 
   learnPlan(id: string, plan: string | null): boolean {
     return this.#change(id, (account) => account.learnPlan(plan));
+  }
+
+  /** Upstream refused the account, or this access token of its, beside the chats. */
+  refused(id: string, failure: ChatError, token: string): boolean {
+    return this.#change(id, (account, _slot, nowMs) => account.refused(failure, token, nowMs));
   }
 
   /** The exchange replaced the refresh token. */
@@ -213,10 +221,16 @@ class AccountPool {
     return this.#roster.pick(model, [])?.account.record() ?? null;
   }
 
+  /** Nobody waits any more: what runs may still go over to an account that is free. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#waiting.close();
+  }
+
   /** Nobody waits any more, and nobody comes; conversations that run end well. */
   close(): void {
     this.#isClosed = true;
-    this.#waiting.close();
+    this.drain();
     this.#endAlarm.stop();
     this.#queueAlarm.stop();
   }

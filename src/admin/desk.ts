@@ -24,7 +24,7 @@ export interface Desk {
   addKey(name: string, limits: KeyLimitsView): Promise<{ readonly key: string; readonly view: KeyView }>;
   /** What is left out stays as it is. False: there is no such key. Limits of environment's keys may be changed, too. */
   changeKey(id: string, change: KeyChange): Promise<boolean>;
-  /** False: there is no such key, or it is one of AUTHORIZATION's, which only the environment can take away. */
+  /** False: there is no such key, or it is one of AUTHORIZATION's or KEYS_FILE's, which can only be taken away there. */
   removeKey(id: string): Promise<boolean>;
 
   exits(): readonly NodeView[];

@@ -47,13 +47,14 @@ async function change(desk: Desk, request: RequestSnapshot, reply: Reply): Promi
 async function remove(desk: Desk, request: RequestSnapshot, reply: Reply): Promise<void> {
   const id = request.parameter ?? '';
   const source = desk.keys().find((key) => key.id === id)?.source;
-  if (source === 'environment') throw ofEnvironment();
+  if (source === 'environment' || source === 'file') throw ofElsewhere(source);
   if (!(await desk.removeKey(id))) throw unknownKey();
   answerPrivately(reply, { removed: 1 });
 }
 
-function ofEnvironment(): ChatError {
-  const message = 'This key stands in AUTHORIZATION: take it out there and start the program anew.';
+function ofElsewhere(source: 'environment' | 'file'): ChatError {
+  const where = source === 'file' ? 'KEYS_FILE' : 'AUTHORIZATION';
+  const message = `This key stands in ${where}: take it out there and start the program anew.`;
   return new ChatError('invalid_value', message, { param: 'id' });
 }
 

@@ -7,7 +7,14 @@ import { Deadline, deadlinePassed, pause } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
 import type { ChatPorts, CompleteTurn, Session, Trace, TurnSink } from './ports.ts';
 import { pump } from './pump.ts';
-import { createRetryBudget, retryDelayMs, withRetryAfter } from './retry.ts';
+import {
+  askOthers,
+  createRetryBudget,
+  isHandOver,
+  needsNoPlace,
+  retryDelayMs,
+  withRetryAfter,
+} from './retry.ts';
 import type { RetryBudget, RetryState } from './retry.ts';
 import { uploadAll } from './upload-all.ts';
 
@@ -33,7 +40,10 @@ interface Errand {
   readonly leftMs: () => number;
 }
 
-interface FailedAttempt extends Pick<RetryState, 'hasOtherAccount' | 'isKept' | 'asked' | 'opened'> {
+interface FailedAttempt extends Pick<
+  RetryState,
+  'hasOtherAccount' | 'hasOtherGateway' | 'isKept' | 'asked' | 'opened'
+> {
   readonly failure: ChatError;
   readonly session: Session;
 }
@@ -88,8 +98,10 @@ async function attemptUntilDone(ports: ChatPorts, policy: CompletePolicy, errand
       tried.push(session);
       const state = { ...circumstances, attempt: trace.attempts, retryTimes, leftMs: leftMs(), random };
       const delayMs = retryDelayMs(failure, state);
-      if (delayMs === null || sink.committed) throw failure;
-      const permit = budget.take();
+      if (delayMs === null || sink.committed) {
+        throw isHandOver(failure, circumstances) ? askOthers(failure) : failure;
+      }
+      const permit = budget.take(needsNoPlace(failure, circumstances));
       if (permit === null) throw withRetryAfter(failure);
       endRetry = permit;
       await pause(delayMs, signal);
@@ -145,8 +157,9 @@ async function attempt(
     }
     failure = toChatError(thrown);
     if (failure.code !== 'internal_error' && answer.settle()) return null;
-    const { session, hasOtherAccount } = lease;
-    return { failure, session, hasOtherAccount, isKept, asked, opened: answer.hasOpened };
+    const { session, hasOtherAccount, hasOtherGateway = false } = lease;
+    const others = { hasOtherAccount, hasOtherGateway };
+    return { failure, session, ...others, isKept, asked, opened: answer.hasOpened };
   } finally {
     lease.release(failure);
   }

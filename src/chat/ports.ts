@@ -22,6 +22,8 @@ export interface Lease {
   readonly session: Session;
   /** Could another lease for the same caller be on another account? */
   readonly hasOtherAccount: boolean;
+  /** Is there a gateway that is well, and that none of the attempts went through? Not given: no. */
+  readonly hasOtherGateway?: boolean;
   /** Where the conversation that goes on ended when we last saw it; null: new, or unknown to us. */
   readonly lastMessageId: string | null;
   /** The conversation, so far ended by this message, is kept: with its id the caller finds back to this session. */

@@ -10,6 +10,8 @@ export interface RetryState {
   /** Further attempts allowed. */
   readonly retryTimes: number;
   readonly hasOtherAccount: boolean;
+  /** A gateway that is well, and was not tried; not given: there is none. */
+  readonly hasOtherGateway?: boolean;
   /** Until the deadline of the whole turn. */
   readonly leftMs: number;
   /** The turn leaves a trace in the account's history. */
@@ -26,20 +28,46 @@ export interface RetryState {
  * How long to wait before the next attempt, or null when there must be none. Nothing is retried
  * that is the request's own fault, or an account's when there is no other. Upstream's own waiting
  * time is honoured: one that is too long to sit out, or that the turn's deadline does not leave, is
- * handed to the client instead.
+ * handed to the client instead. What one gateway asks for does not bind another.
  */
 export function retryDelayMs(failure: ChatError, state: RetryState): number | null {
-  const { attempt, retryTimes, hasOtherAccount, leftMs, isKept, random } = state;
+  const { attempt, retryTimes, leftMs, isKept, random } = state;
   if (!failure.retryable || attempt > retryTimes) return null;
   if (isKept && mayHaveStarted(failure, state)) return null;
-  if (failure.fault === 'account' && hasOtherAccount) return leftMs > 0 ? 0 : null;
+  if (isHandOver(failure, state)) return leftMs > 0 ? 0 : null;
+  if (lacksModel(failure)) return null;
   // "One message at a time": the same account may be free in a moment.
   if (failure.fault === 'account' && failure.limit !== 'concurrency') return null;
-  const askedMs = (failure.retryAfterS ?? 0) * 1000;
+  const isBound = failure.fault === 'account' || state.hasOtherGateway !== true;
+  const askedMs = isBound ? (failure.retryAfterS ?? 0) * 1000 : 0;
   if (askedMs > MAX_DELAY_MS) return null;
   const ceiling = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1));
   const delayMs = Math.max(askedMs, random() * ceiling);
   return delayMs < leftMs ? delayMs : null;
+}
+
+/**
+ * What costs no place in the budget, for it is bounded otherwise. An account failed, or lacks the model,
+ * and another takes over: the one that failed is out of use. Or nothing had left for upstream, and not
+ * for the sake of the only gateway as far as we know: upstream hears of the next attempt first, and a proxy
+ * or one gateway of several that dies costs nobody his answer.
+ */
+export function needsNoPlace(failure: ChatError, others: Others): boolean {
+  if (isHandOver(failure, others)) return true;
+  return failure.unsent && (failure.place !== 'gateway' || others.hasOtherGateway === true);
+}
+
+type Others = OtherAccount & Pick<RetryState, 'hasOtherGateway'>;
+
+type OtherAccount = Pick<RetryState, 'hasOtherAccount'>;
+
+/** The account is at fault, or lacks the model, and another takes over. */
+export function isHandOver(failure: ChatError, { hasOtherAccount }: OtherAccount): boolean {
+  return hasOtherAccount && (failure.fault === 'account' || lacksModel(failure));
+}
+
+function lacksModel({ code, retryable }: ChatError): boolean {
+  return code === 'model_not_found' && retryable;
 }
 
 /**
@@ -69,8 +97,11 @@ export interface RetryBudget {
   readonly totals: { readonly made: number; readonly denied: number };
   /** A turn begins; the returned function, idempotent, ends it. */
   enter(): () => void;
-  /** A place for one retry from the decision to its end; the returned function, idempotent, frees it. Null: spent. */
-  take(): (() => void) | null;
+  /**
+   * A place for one retry, from the decision to its end; the returned function, idempotent, frees it. Null: spent.
+   * `isFree`: it needs none and is never denied.
+   */
+  take(isFree?: boolean): (() => void) | null;
 }
 
 export interface RetryBudgetOptions {
@@ -95,9 +126,10 @@ export function createRetryBudget({ share, min }: RetryBudgetOptions = BUDGET): 
       return retrying.count;
     },
     enter: () => active.add(),
-    take() {
-      const isSpent = retrying.count + 1 > Math.max(min, active.count * share);
+    take(isFree = false) {
+      const isSpent = !isFree && retrying.count + 1 > Math.max(min, active.count * share);
       totals[isSpent ? 'denied' : 'made'] += 1;
+      if (isFree) return () => {};
       return isSpent ? null : retrying.add();
     },
   };
@@ -123,6 +155,16 @@ function createTally(): Tally {
 }
 
 const SPENT_RETRY_S = 1;
+
+/** The limit of the last account that was tried says nothing of the others: nobody need wait until it ends. */
+export function askOthers(failure: ChatError): ChatError {
+  if (failure.code !== 'rate_limit_exceeded') return failure;
+  return new ChatError(
+    failure.code,
+    "The accounts that were tried have reached the backend's own limit; others may not have. Try again.",
+    { retryAfterS: SPENT_RETRY_S, retryable: false, cause: failure },
+  );
+}
 
 /** The failure as the client gets it when we would have retried and may not: it is told when to. */
 export function withRetryAfter(failure: ChatError): ChatError {

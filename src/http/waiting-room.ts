@@ -23,12 +23,15 @@ export interface WaitingRoom {
   readonly waiting: number;
   /** Throws `proxy_overloaded` when the queue is full too. */
   enter(): Ticket;
+  /** Whoever waits is refused with the error; those inside go on. */
+  dismiss(error: ChatError): void;
 }
 
 type State = 'waiting' | 'inside' | 'gone';
 
 interface Waiter {
   admit(): void;
+  refuse(error: ChatError): void;
 }
 
 export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoomOptions): WaitingRoom {
@@ -74,13 +77,15 @@ export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoom
         inside += 1;
         onAdmit();
       },
+      refuse(error) {
+        clearTimeout(timer);
+        state = 'gone';
+        queue.delete(waiter);
+        onGiveUp(error);
+      },
     };
-    const giveUp = (): void => {
-      clearTimeout(timer);
-      state = 'gone';
-      queue.delete(waiter);
-      onGiveUp(overloaded(`no place came free within ${timeoutMs} ms (QUEUE_TIMEOUT_MS)`));
-    };
+    const giveUp = (): void =>
+      waiter.refuse(overloaded(`no place came free within ${timeoutMs} ms (QUEUE_TIMEOUT_MS)`));
     const timer = setTimeout(giveUp, timeoutMs);
     queue.add(waiter);
     return {
@@ -106,6 +111,9 @@ export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoom
       if (inside < places) return enterNow();
       if (queue.size < maxWaiting) return queueUp();
       throw overloaded(`it serves ${places} chats (MAX_INFLIGHT) and ${maxWaiting} more wait (MAX_QUEUE)`);
+    },
+    dismiss(error) {
+      for (const waiter of queue) waiter.refuse(error);
     },
   };
 }

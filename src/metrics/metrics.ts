@@ -94,7 +94,8 @@ export function createMetrics(sources: MetricsSources): Metrics {
   watchPressure(sources, registers);
   return {
     contentType: register.contentType,
-    render: () => register.metrics(),
+    // The library spells the figure that there is not `Nan`; the text format knows `NaN` only.
+    render: async () => (await register.metrics()).replaceAll(/ Nan$/gm, ' NaN'),
     observe({ route, status, outcome, durationMs, notes: { error, trace } }) {
       requests.inc({ route, status: status ?? 0, code: error?.code ?? '', outcome });
       duration.observe({ route }, durationMs / 1000);

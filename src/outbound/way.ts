@@ -20,5 +20,7 @@ export interface WayAsk {
  */
 export interface WayLease {
   readonly way: Way;
+  /** A gateway that is well, is not this one, and was not to be avoided. Not given: no. */
+  readonly hasOtherGateway?: boolean;
   readonly release: (outcome: ChatError | 'unused' | null) => void;
 }

@@ -90,8 +90,12 @@ export function createWays(options: WaysOptions): Ways {
       const exitVisit = exit.begin(options.nowMs());
       const gatewayVisit = gateway.begin(options.nowMs());
       let isReleased = false;
+      const untried = gatewayNames.filter((origin) => !ask.avoid.some((one) => one.origin === origin));
+      const now = options.nowMs();
+      const isWell = (origin: string): boolean => gateways.find(origin)?.isGood(now) ?? false;
       return {
         way,
+        hasOtherGateway: untried.some((origin) => origin !== way.origin && isWell(origin)),
         release(failure) {
           if (isReleased) return;
           isReleased = true;

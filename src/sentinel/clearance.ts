@@ -197,16 +197,19 @@ export function createClearance(options: ClearanceOptions): Clearances {
   return { clear, prepare, adopt };
 }
 
+/** Another account may have it. */
+const NOT_ITS_OWN = { retryable: true };
+
 /** Upstream's own slugs have endings that ours lack: one that contains ours will do. */
 function refuseUnlisted(slug: string, list: ModelList): void {
   if (list instanceof ChatError) throw list;
-  if (!list.some((listed) => listed.includes(slug))) throw noModel(slug);
+  if (!list.some((listed) => listed.includes(slug))) throw noModel(slug, NOT_ITS_OWN);
 }
 
 /** Upstream would silently answer with a smaller model. */
 function refuseUnpaid(slug: string, persona: string | null): void {
   if (persona === null || persona === PAID_PERSONA || !PAID_SLUGS.has(slug)) return;
-  throw noModel(slug);
+  throw noModel(slug, NOT_ITS_OWN);
 }
 
 function refuseTooHard(proof: Requirements['proof'], hardest: string): void {

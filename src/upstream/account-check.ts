@@ -71,7 +71,9 @@ function refusalOf({ status, contentType, text, headers }: Answer): ChatError {
 }
 
 function deactivated(): ChatError {
-  return new ChatError('account_unauthorized', 'The backend says that the account is deactivated.');
+  return new ChatError('account_unauthorized', 'The backend says that the account is deactivated.', {
+    account: 'deactivated',
+  });
 }
 
 function noAnswer(): ChatError {

@@ -16,6 +16,8 @@ export interface ModelListsOptions {
   readonly origins: readonly string[];
   /** A session for a call beside the chats; null: none of an account can be had. Rejects only with the signal's reason. */
   readonly visit: (caller: Caller, signal: AbortSignal) => Promise<Session | null>;
+  /** The session's account was refused: the next visit is by another, or with another token. */
+  readonly visited?: (session: Session, failure: ChatError) => void;
   /** May start anywhere, never goes back. */
   readonly nowMs: () => number;
   readonly timeoutMs?: number;
@@ -34,6 +36,8 @@ export interface ModelLists {
 
 const TIMEOUT_MS = 5_000;
 const MAX_LISTS = 1_000;
+/** Accounts that are asked for one list, when the ones before are refused. */
+const MAX_VISITS = 4;
 const LIST_LIFE_MS = 10 * 60_000;
 /** A list that failed is tried again soon, but not before every chat. */
 const FAILURE_LIFE_MS = 10_000;
@@ -48,6 +52,7 @@ interface CachedList {
 
 export function createModelLists(options: ModelListsOptions): ModelLists {
   const { exchange, profile, nowMs, visit, timeoutMs = TIMEOUT_MS, maxLists = MAX_LISTS } = options;
+  const { visited = () => {} } = options;
   const origins = options.origins.map((origin) => origin.replace(/\/+$/, ''));
   /** By gateway and account; the oldest comes first. */
   const cached = new Map<string, CachedList>();
@@ -90,14 +95,23 @@ export function createModelLists(options: ModelListsOptions): ModelLists {
   }
 
   async function own(caller: Caller, signal: AbortSignal): Promise<readonly string[] | null> {
-    const session = await visit(caller, signal);
-    if (session === null || session.identity.token === null) return null;
+    for (let visits = 0; visits < MAX_VISITS; visits += 1) {
+      const session = await visit(caller, signal);
+      if (session === null || session.identity.token === null) return null;
+      const found = await listByAny(session, signal);
+      if (!(found instanceof ChatError)) return found;
+      visited(session, found);
+      if (session.account === null || found.code !== 'account_unauthorized') return null;
+    }
+    return null;
+  }
+
+  async function listByAny(session: Session, signal: AbortSignal): Promise<ModelList> {
     const recalled = origins
       .map((origin) => recall(origin, session.identity))
       .filter((known) => known !== null);
     const good = recalled.find((known) => !(known instanceof ChatError));
-    const found = good ?? recalled[0] ?? (await list(session, signal));
-    return found instanceof ChatError ? null : found;
+    return good ?? recalled[0] ?? list(session, signal);
   }
 
   return { list, own };

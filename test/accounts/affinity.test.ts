@@ -182,6 +182,22 @@ t.test('the table never outgrows its bound, and drops what was used longest ago'
   t.end();
 });
 
+t.test("a guess at how long a caller's own limit lasts is a short one again after a success", async (t) => {
+  const { lease, clock } = world();
+  const told = async (): Promise<number | null> => {
+    const leased = await lease(alice);
+    leased.release(new ChatError('rate_limit_exceeded', 'no time is told', { limit: 'account' }));
+    const refused = await lease(alice).catch((error: unknown) => error as ChatError);
+    return refused instanceof ChatError ? refused.retryAfterS : null;
+  };
+  t.equal(await told(), 60);
+  clock.ms += 60_000;
+  t.equal(await told(), 120, 'twice as long when nothing went well between');
+  clock.ms += 120_000;
+  (await lease(alice)).release(null);
+  t.equal(await told(), 60);
+});
+
 t.test('a fingerprint tells callers apart and shows no token', (t) => {
   const key: Caller = { kind: 'key', keyId: 'k', accountId: null };
   const callers: Caller[] = [alice, bob, own('alice', 'x'), { kind: 'visitor' }, key, own('k')];

@@ -418,6 +418,22 @@ t.test('close: those who wait are told, those who run end well', async (t) => {
   t.equal(clock.timers, 0);
 });
 
+t.test('drain: nobody waits any more, but what runs may go over to an account that is free', async (t) => {
+  const { pool, lease } = world(['a', 'b']);
+  const running = [await lease(), await lease()];
+  const waiting = watch(lease());
+  pool.drain();
+  await settle();
+  t.match(waiting.error, { code: 'shutting_down', retryAfterS: 5 });
+  await t.rejects(lease(), { code: 'shutting_down' });
+  running[0]?.release(expired);
+  await t.rejects(lease(), { code: 'shutting_down' }, 'an account that is out is none that is free');
+  running[1]?.release(null);
+  const again = await lease();
+  again.release(null);
+  t.match(pool, { inFlight: 0, waiting: 0 });
+});
+
 t.test('keys that wait are served in turns', async () => {
   const backlog = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 2, maxLength: 6 });
   await fc.assert(

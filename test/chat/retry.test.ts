@@ -1,11 +1,11 @@
 import t from 'tap';
 import { createComplete } from '../../src/chat/complete.ts';
 import type { ChatPorts, StreamReader, Trace, TurnSink } from '../../src/chat/ports.ts';
-import { createRetryBudget, retryDelayMs } from '../../src/chat/retry.ts';
+import { createRetryBudget, needsNoPlace, retryDelayMs } from '../../src/chat/retry.ts';
 import type { RetryBudget, RetryState } from '../../src/chat/retry.ts';
 import type { Turn } from '../../src/conversation/turn.ts';
 import { ChatError } from '../../src/errors.ts';
-import type { ErrorDetails } from '../../src/errors.ts';
+import type { ErrorCode, ErrorDetails } from '../../src/errors.ts';
 
 const state = (given: Partial<RetryState>): RetryState => ({
   attempt: 1,
@@ -29,6 +29,15 @@ t.test('no retry begins that the deadline of the turn would cut', (t) => {
   t.end();
 });
 
+t.test("one gateway's wish to be left alone does not bind another", (t) => {
+  const unwell = new ChatError('upstream_error', 'busy', { retryAfterS: 60 });
+  t.equal(retryDelayMs(unwell, state({})), null);
+  t.equal(retryDelayMs(unwell, state({ hasOtherGateway: true })), 0);
+  const limit = new ChatError('rate_limit_exceeded', 'limit', { retryAfterS: 60, limit: 'concurrency' });
+  t.equal(retryDelayMs(limit, state({ hasOtherGateway: true })), null, "the account's own limit does");
+  t.end();
+});
+
 t.test('in a kept chat only what upstream cannot have begun is asked again', (t) => {
   const lost = new ChatError('upstream_unreachable', 'gone');
   const unsent = new ChatError('upstream_unreachable', 'refused', { unsent: true });
@@ -48,6 +57,28 @@ t.test('in a kept chat only what upstream cannot have begun is asked again', (t)
     t.equal(retryDelayMs(failure, state({ ...given, isKept: true })) !== null, isRepeated, name);
     t.not(retryDelayMs(failure, state(given)), null, `${name}, in a temporary chat`);
   }
+  t.end();
+});
+
+t.test('what upstream did not hear of, and a hand-over, cost no place in the budget', (t) => {
+  const alone = { hasOtherAccount: false };
+  const failed = (details: ErrorDetails): ChatError => new ChatError('upstream_unreachable', 'x', details);
+  t.ok(needsNoPlace(failed({ unsent: true, place: 'exit' }), alone), 'the outbound proxy failed');
+  t.notOk(
+    needsNoPlace(failed({ unsent: true, place: 'gateway' }), alone),
+    'a gateway that is dialled has work',
+  );
+  const gone = failed({ unsent: true, place: 'gateway' });
+  t.ok(needsNoPlace(gone, { ...alone, hasOtherGateway: true }), 'the next attempt leaves it alone');
+  t.ok(needsNoPlace(failed({ unsent: true }), alone), 'which of the two is not known');
+  t.notOk(needsNoPlace(failed({ place: 'exit' }), alone));
+  const unauthorized = new ChatError('account_unauthorized', 'x');
+  t.ok(needsNoPlace(unauthorized, { hasOtherAccount: true }));
+  t.notOk(needsNoPlace(unauthorized, alone));
+  const budget = createRetryBudget({ share: 0, min: 0 });
+  t.not(budget.take(true), null);
+  t.equal(budget.take(), null);
+  t.same([budget.totals, budget.retrying], [{ made: 1, denied: 1 }, 0]);
   t.end();
 });
 
@@ -91,7 +122,13 @@ const newTrace = (): Trace => ({
 });
 
 /** An upstream that refuses all requirements. */
-function failingSpine(budget: RetryBudget, details: ErrorDetails = {}, totalMs = 60_000) {
+interface Failing extends ErrorDetails {
+  readonly code?: ErrorCode;
+  readonly hasOtherAccount?: boolean;
+}
+
+function failingSpine(budget: RetryBudget, failing: Failing = {}, totalMs = 60_000) {
+  const { code = 'upstream_error', hasOtherAccount = false, ...details } = failing;
   const given: { released: (string | null)[]; tried: number[]; most: number } = {
     released: [],
     tried: [],
@@ -110,7 +147,7 @@ function failingSpine(budget: RetryBudget, details: ErrorDetails = {}, totalMs =
           deviceId: 'd',
           exit: 'e',
         },
-        hasOtherAccount: false,
+        hasOtherAccount,
         lastMessageId: null,
         keep() {},
         release: (failure) => void given.released.push(failure?.code ?? null),
@@ -118,7 +155,7 @@ function failingSpine(budget: RetryBudget, details: ErrorDetails = {}, totalMs =
     },
     clear: async () => {
       await new Promise(setImmediate);
-      throw new ChatError('upstream_error', 'unwell', details);
+      throw new ChatError(code, 'unwell', details);
     },
     attach: unused,
     converse: unused,
@@ -149,6 +186,15 @@ t.test(
     }
   },
 );
+
+t.test('what another account takes over needs no place in the budget', async (t) => {
+  const budget = createRetryBudget({ share: 0, min: 0 });
+  t.equal(budget.take(), null);
+  const { run, given } = failingSpine(budget, { code: 'account_unauthorized', hasOtherAccount: true });
+  t.match(await run(), { code: 'account_unauthorized', retryAfterS: null });
+  t.strictSame(given.tried, [0, 1, 2, 3], 'as often as RETRY_TIMES allows');
+  t.match(budget, { retrying: 0, totals: { made: 3, denied: 1 } });
+});
 
 t.test("upstream's own time survives the end of the budget", async (t) => {
   const budget = createRetryBudget({ share: 0, min: 0 });

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { threadId } from 'node:worker_threads';
-import { askChat, chatBytes, IDLE, settled, startProgram } from '../helpers/program.ts';
+import { ask, askChat, chatBytes, IDLE, settled, startProgram } from '../helpers/program.ts';
+import type { Env } from '../../src/config.ts';
 import type { Program } from '../helpers/program.ts';
 import {
   comesToRest,
@@ -10,6 +11,7 @@ import {
   flood,
   openStream,
   requirements,
+  sendAnswer,
   sendJson,
   startUpstream,
   stream,
@@ -22,6 +24,15 @@ const SOON_MS = 500;
 /** Beyond what any machine finds while a test runs. */
 const HOPELESS = '00000000000000ff';
 const ENV = { POW_DIFFICULTY: '0000000000000001', RETRY_TIMES: '3' };
+
+const ADMIN_KEY = 'admin-key';
+const POOL_KEY = 'sk-pool';
+/** As long as the real ones are. */
+const REFRESH_TOKEN = 'r'.repeat(45);
+const OWN_TOKEN = 'eyJhbGciOi.own.x';
+const PIXEL =
+  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+const WITH_PICTURE = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: PIXEL } }] }];
 
 const hold = (): void => undefined;
 const hopelessAfterFirst = (asked: Asked, nth: number): void =>
@@ -94,6 +105,20 @@ const PHASES: readonly Phase[] = [
     parts: { conversation: streamForever },
     reached: ({ received }) => received.includes('word'),
     cut: 'conversation',
+  },
+  {
+    name: 'file on its way up',
+    parts: { landing: (asked) => (asked.path.endsWith('/files') ? undefined : sendJson(asked, 404, {})) },
+    request: chatBytes({ stream: true, token: OWN_TOKEN, fields: { messages: WITH_PICTURE } }),
+    reached: ({ upstream }) => upstream.askedAt('/files').length === 1,
+    cut: '/files',
+  },
+  {
+    name: 'model list pending',
+    parts: { landing: (asked) => (asked.path.includes('/models') ? undefined : sendJson(asked, 404, {})) },
+    request: chatBytes({ stream: true, token: OWN_TOKEN, fields: { model: 'a-model-of-its-own' } }),
+    reached: ({ upstream }) => upstream.asked.some(({ path }) => path.includes('/models')),
+    cut: '',
   },
   {
     name: 'error body pending',
@@ -195,6 +220,152 @@ t.test('a client leaves between two attempts', async (t) => {
   await leave(t, program, () => client.socket.destroy());
   await sleep(2_300);
   t.equal(upstream.askedAt('conversation').length, 1, 'there is no second attempt');
+});
+
+t.test('clients that leave between two attempts leave the budget of retries as it was', async (t) => {
+  let fails = true;
+  const upstream = await startUpstream(t, {
+    conversation: (asked, nth) => {
+      if (fails || nth % 2 === 1) sendJson(asked, 500, { detail: 'Something went wrong' }, 'retry-after: 1');
+      else sendAnswer(asked, 'Hello there!');
+    },
+  });
+  const program = await startProgram(t, { ...ENV, RETRY_TIMES: '1', CHATGPT_BASE_URL: upstream.origin });
+  for (let nth = 1; nth <= 4; nth += 1) {
+    const client = await dial(t, program.port);
+    client.socket.write(chatBytes());
+    t.ok(await until(() => upstream.askedAt('conversation').length === nth));
+    t.ok(await until(() => program.app.inflight.leases === 0));
+    await leave(t, program, () => client.socket.destroy());
+  }
+  fails = false;
+  t.equal((await askChat(program.port)).status, 200, 'there is a retry for who comes next');
+});
+
+/** The program with so many accounts, of which each takes one chat at a time. */
+async function startWithAccounts(
+  t: Test,
+  upstream: Upstream,
+  credentials: string,
+  env: Env = {},
+): Promise<Program> {
+  const program = await startProgram(t, {
+    ...ENV,
+    CHATGPT_BASE_URL: upstream.origin,
+    AUTHORIZATION: POOL_KEY,
+    ADMIN_KEY,
+    ACCOUNT_CONCURRENCY: '1',
+    PRESOLVE: '0',
+    ...env,
+  });
+  const headers = { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'text/plain' };
+  const { status } = await ask(program.port, { path: '/admin/accounts', headers, body: credentials });
+  t.equal(status, 200);
+  return program;
+}
+
+const pooled = (): string => chatBytes({ stream: true, token: POOL_KEY });
+
+async function waitingFor({ port }: Program, what: string): Promise<number> {
+  const { text } = await ask(port, { method: 'GET', path: '/metrics' });
+  return Number(new RegExp(`^chat2api_waiting\\{for="${what}"\\} (\\d+)$`, 'm').exec(text)?.[1]);
+}
+
+async function untilWaiting(program: Program, what: string, count: number): Promise<boolean> {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if ((await waitingFor(program, what)) === count) return true;
+    await sleep(10);
+  }
+  return false;
+}
+
+t.test('a client leaves while it waits for an account', async (t) => {
+  const upstream = await startUpstream(t, { conversation: streamForever });
+  const program = await startWithAccounts(t, upstream, 'eyJhbGciOi.only.x');
+  const first = await dial(t, program.port);
+  first.socket.write(pooled());
+  t.ok(await until(() => first.text().includes('word')));
+  const [leaver, stayer] = [await dial(t, program.port), await dial(t, program.port)];
+  leaver.socket.write(pooled());
+  t.ok(await untilWaiting(program, 'account', 1));
+  stayer.socket.write(pooled());
+  t.ok(await untilWaiting(program, 'account', 2));
+  leaver.socket.destroy();
+  t.ok(await untilWaiting(program, 'account', 1), 'its place in the queue is free');
+  t.equal(upstream.askedAt('conversation').length, 1);
+  first.socket.destroy();
+  t.ok(await until(() => stayer.text().includes('word')), 'who stayed gets the account');
+  await leave(t, program, () => stayer.socket.destroy());
+  t.equal(upstream.askedAt('conversation').length, 2);
+});
+
+t.test('a client leaves while it waits for a place', async (t) => {
+  const upstream = await startUpstream(t, { conversation: streamForever });
+  const env = { ...ENV, CHATGPT_BASE_URL: upstream.origin, MAX_INFLIGHT: '1', MAX_QUEUE: '1' };
+  const program = await startProgram(t, env);
+  const first = await dial(t, program.port);
+  first.socket.write(chatBytes());
+  t.ok(await until(() => first.text().includes('word')));
+  for (const request of [chatBytes(), chatBytes().slice(0, -9)]) {
+    const leaver = await dial(t, program.port);
+    leaver.socket.write(request);
+    t.ok(await untilWaiting(program, 'place', 1));
+    leaver.socket.destroy();
+    t.ok(await untilWaiting(program, 'place', 0), 'another one may wait');
+    t.match(program.app.inflight, { requests: 1, leases: 1 }, 'the first goes on');
+  }
+  await leave(t, program, () => first.socket.destroy());
+  t.equal(upstream.askedAt('conversation').length, 1);
+});
+
+t.test('a client leaves while its account gets a new token', async (t) => {
+  const upstream = await startUpstream(t, {
+    landing: (asked) => (asked.path === '/oauth/token' ? undefined : sendJson(asked, 404, {})),
+  });
+  const env = { OAUTH_TOKEN_URL: `${upstream.origin}/oauth/token` };
+  const program = await startWithAccounts(t, upstream, REFRESH_TOKEN, env);
+  const client = await dial(t, program.port);
+  client.socket.write(pooled());
+  t.ok(await until(() => upstream.askedAt('/oauth/token').length === 1));
+  t.equal(await busyAccounts(program), 1);
+  client.socket.destroy();
+  t.ok(await until(() => program.app.inflight.requests === 0, SOON_MS));
+  t.equal(await busyAccounts(program), 0, 'the account is free');
+  const [exchange] = upstream.askedAt('/oauth/token');
+  t.notOk(
+    exchange?.socket.destroyed,
+    'the exchange goes on: its answer may be the only copy of the next token',
+  );
+});
+
+/** Chats that the accounts are busy with. */
+async function busyAccounts({ port }: Program): Promise<number> {
+  const headers = { authorization: `Bearer ${ADMIN_KEY}` };
+  const { text } = await ask(port, { method: 'GET', path: '/admin/accounts', headers });
+  const { data } = JSON.parse(text) as { data: readonly { inFlight: number }[] };
+  return data.reduce((sum, { inFlight }) => sum + inFlight, 0);
+}
+
+t.test('a client leaves while proofs are prepared for chats to come', async (t) => {
+  const upstream = await startUpstream(t, {
+    requirements: (asked, nth) => sendJson(asked, 200, requirements(nth === 2 ? HOPELESS : '00ffff')),
+    conversation: (asked, nth) => (nth === 1 ? sendAnswer(asked, 'Hello there!') : undefined),
+  });
+  const program = await startWithAccounts(t, upstream, 'eyJhbGciOi.only.x', { PRESOLVE: '1' });
+  t.equal((await askChat(program.port, { token: POOL_KEY })).status, 200);
+  t.ok(await until(() => program.app.inflight.proofsRunning === 1), 'what nobody waits for yet is searched');
+  const client = await dial(t, program.port);
+  client.socket.write(pooled());
+  t.ok(await until(() => upstream.askedAt('conversation').length === 2), 'and holds up nobody');
+  client.socket.destroy();
+  await isCut(t, upstream, 'conversation');
+  const free = { requests: 0, leases: 0, upstreamCalls: 0 };
+  t.ok(
+    await until(() => Object.keys(free).every((key) => program.app.inflight[key as keyof typeof free] === 0)),
+  );
+  t.match(program.app.inflight, { proofsRunning: 1, proofsQueued: 0 }, 'the preparing goes on');
+  await program.app.close();
+  t.same(await settled(program), IDLE, 'until the program ends');
 });
 
 t.test('one of several choices fails: the others end with it', async (t) => {

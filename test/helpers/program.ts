@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
-import type { App } from '../../src/app.ts';
+import type { App, AppSeams } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import type { Env } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
@@ -19,6 +19,7 @@ interface LogLine {
   readonly msg: string;
   readonly outcome?: string;
   readonly attempts?: number;
+  readonly node?: string;
   readonly route?: string;
   readonly status?: number | null;
   readonly port?: number;
@@ -36,7 +37,7 @@ export interface Program {
 const BASE: Env = { HOST: '127.0.0.1', PORT: '0', POW_THREADS: '1', LOG_LEVEL: 'trace', LOG_FORMAT: 'json' };
 
 /** The whole program in this process. Vocabularies are loaded, so that nothing later waits for them. */
-export async function startProgram(t: Test, env: Env): Promise<Program> {
+export async function startProgram(t: Test, env: Env, seams: AppSeams = {}): Promise<Program> {
   await Promise.all([loadTokenizer('o200k_base'), loadTokenizer('cl100k_base')]);
   const lines: string[] = [];
   const config = parseConfig({ ...BASE, DRAIN_TIMEOUT_MS: '0', DATA_DIR: newDataDir(t), ...env });
@@ -45,7 +46,7 @@ export async function startProgram(t: Test, env: Env): Promise<Program> {
     format: config.logFormat,
     stream: { write: (line) => lines.push(line) },
   });
-  const app = createApp(config, log);
+  const app = createApp(config, log, seams);
   t.teardown(() => app.close());
   const { port } = await app.listen();
   return { app, port, lines, logged: () => lines.map((line) => JSON.parse(line) as LogLine) };

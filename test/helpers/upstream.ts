@@ -106,11 +106,18 @@ export function sendJson(asked: Asked, status: number, value: unknown, ...header
   send(asked, status, 'application/json', JSON.stringify(value), ...headers);
 }
 
-/** The head of an event stream whose end is the end of the connection or of its chunks. */
+/**
+ * The head of an event stream whose end is the end of the connection or of its chunks. It says that the
+ * connection will not be used again: no other request shall meet the way in which it ends.
+ */
 export function openStream({ socket }: Asked): void {
-  socket.write(
-    'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n',
-  );
+  const head = [
+    'HTTP/1.1 200 OK',
+    'content-type: text/event-stream; charset=utf-8',
+    'transfer-encoding: chunked',
+    'connection: close',
+  ];
+  socket.write(`${head.join('\r\n')}\r\n\r\n`);
 }
 
 /** Bytes as one chunk; false: the connection is full. */

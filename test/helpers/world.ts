@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
-import type { AppSeams } from '../../src/app.ts';
+import type { App, AppSeams } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import type { Env } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
+import type { AccountRecord } from '../../src/sandbox/accounts/account-ledger.ts';
 import type { RequestRecord } from '../../src/sandbox/recorder.ts';
 import type { Scenario } from '../../src/sandbox/scenario.ts';
 import { newDataDir } from './data-dir.ts';
@@ -16,10 +17,13 @@ export interface WorldOptions {
   /** Settings of the program beside its addresses. */
   readonly env?: Env;
   readonly seams?: AppSeams;
+  /** How many requests the sandbox remembers. */
+  readonly maxRecords?: number;
 }
 
 /** The whole program in front of the sandbox, both on ports of their own. */
 export interface World {
+  readonly app: App;
   readonly port: number;
   /** The program's address, without `/v1`. */
   readonly url: string;
@@ -34,6 +38,8 @@ export interface World {
   /** Those of them that asked for an answer. */
   conversations(): Promise<readonly RequestRecord[]>;
   state(): Promise<SandboxState>;
+  /** What each account was used for, by the sandbox's own count. */
+  accounts(): Promise<SandboxAccounts>;
   /** Lines of the program's log so far. */
   readonly logLines: readonly string[];
 }
@@ -43,18 +49,25 @@ interface SandboxState {
   readonly counts: { readonly received: number; readonly open: number };
 }
 
+interface SandboxAccounts {
+  readonly accounts: readonly AccountRecord[];
+  readonly exchanges: { readonly granted: number; readonly refused: number };
+}
+
 /** An access token as the real site issues them; the sandbox takes it for a paying account's. */
 export const ACCESS_TOKEN = 'eyJhbGciOi.sandbox-paid.x';
 
 /** Nothing is tried twice unless `env` says so: a test counts what upstream was asked. */
-export async function startWorld(t: Test, { scenario, env, seams }: WorldOptions = {}): Promise<World> {
+export async function startWorld(t: Test, options: WorldOptions = {}): Promise<World> {
+  const { scenario, env, seams, maxRecords = 1_000 } = options;
   const defaults = { eventDelayMs: 0, difficulty: '0fffff', ...scenario };
-  const sandbox = createSandbox({ host: '127.0.0.1', port: 0, defaults });
+  const sandbox = createSandbox({ host: '127.0.0.1', port: 0, defaults, maxRecords });
   const upstream = `http://127.0.0.1:${(await sandbox.listen()).port}`;
   t.teardown(() => sandbox.close());
   const config = parseConfig({
     RETRY_TIMES: '0',
     DRAIN_TIMEOUT_MS: '100',
+    OAUTH_TOKEN_URL: `${upstream}/oauth/token`,
     ...env,
     HOST: '127.0.0.1',
     PORT: '0',
@@ -66,10 +79,10 @@ export async function startWorld(t: Test, { scenario, env, seams }: WorldOptions
   const app = createApp(config, createLog({ level: config.logLevel, format: 'json', stream }), seams);
   t.teardown(() => app.close());
   const { port } = await app.listen();
-  return { port, url: `http://127.0.0.1:${port}`, upstream, logLines, ...createControls(upstream) };
+  return { app, port, url: `http://127.0.0.1:${port}`, upstream, logLines, ...createControls(upstream) };
 }
 
-type Controls = Pick<World, 'scenario' | 'reset' | 'requests' | 'conversations' | 'state'>;
+type Controls = Pick<World, 'scenario' | 'reset' | 'requests' | 'conversations' | 'state' | 'accounts'>;
 
 function createControls(upstream: string): Controls {
   const ask = async (path: string, body?: unknown): Promise<unknown> => {
@@ -90,6 +103,7 @@ function createControls(upstream: string): Controls {
     requests,
     conversations: async () => (await requests()).filter(({ path }) => path.endsWith('/conversation')),
     state: async () => (await ask('state')) as SandboxState,
+    accounts: async () => (await ask('accounts')) as SandboxAccounts,
   };
 }
 

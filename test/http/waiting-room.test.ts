@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { ChatError } from '../../src/errors.ts';
 import { createWaitingRoom } from '../../src/http/waiting-room.ts';
 import type { Ticket } from '../../src/http/waiting-room.ts';
-import { pressureReason } from '../../src/pressure.ts';
+import { createPressure, pressureReason } from '../../src/pressure.ts';
 import { askChat, chatBytes, errorOf, IDLE, settled, startProgram } from '../helpers/program.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import { dial, until } from './serve.ts';
@@ -33,6 +34,18 @@ t.test('who comes first is served first, and who leaves the queue is passed over
   t.same([entered, room.inside, room.waiting], [['b', 'd'], 0, 0]);
 });
 
+t.test('when it is dismissed, those who wait are told so, and who is inside stays', async (t) => {
+  const room = createWaitingRoom({ places: 1, maxWaiting: 2, timeoutMs: 10_000 });
+  const inside = room.enter();
+  const queue = [room.enter(), room.enter()];
+  room.dismiss(new ChatError('shutting_down', 'Bye.'));
+  for (const { entered } of queue) await t.rejects(entered, { code: 'shutting_down' });
+  for (const ticket of queue) ticket.leave();
+  t.same([room.inside, room.waiting], [1, 0]);
+  inside.leave();
+  t.same([room.inside, room.waiting], [0, 0]);
+});
+
 t.test('who waits too long is refused and leaves nothing behind', async (t) => {
   const room = createWaitingRoom({ places: 1, maxWaiting: 1, timeoutMs: 20 });
   const inside = room.enter();
@@ -59,6 +72,24 @@ t.test('whatever the order of coming and going, the counts balance', async () =>
       return room.inside === 0 && room.waiting === 0;
     }),
   );
+});
+
+t.test('a pause is no pressure, lateness that lasts is', async (t) => {
+  const pressure = createPressure();
+  t.teardown(() => pressure.stop());
+  const block = (ms: number): void => {
+    for (const endsAt = performance.now() + ms; performance.now() < endsAt;);
+  };
+  const before = pressure.sample;
+  await until(() => pressure.sample !== before);
+  block(1_300);
+  const after = pressure.sample;
+  await until(() => pressure.sample !== after);
+  t.equal(pressure.reason(), null, `a look that saw ${pressure.sample.loopDelayMs} ms`);
+  const blocking = setInterval(() => block(900), 1);
+  t.teardown(() => clearInterval(blocking));
+  t.ok(await until(() => pressure.reason() !== null, 15_000));
+  t.match(pressure.reason(), /runs \d+ ms late/);
 });
 
 t.test('only what lasts counts as pressure', (t) => {

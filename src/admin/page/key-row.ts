@@ -53,9 +53,9 @@ export class KeyRow {
     }
   }
 
-  /** A key of the environment can only be taken away there. */
+  /** A key of the environment or of a file can only be taken away there. */
   #actions(key: KeyView): readonly PageElement[] {
-    if (key.source === 'environment') return [];
+    if (key.source !== 'admin') return [];
     const { messages, texts } = this.#context;
     const element = button(texts.remove, 'quiet danger', () => {
       this.#remove(key).catch((error: unknown) => messages.complain(error, texts.unreachable));

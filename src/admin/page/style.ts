@@ -126,7 +126,8 @@ td { border-top: 1px solid var(--line); padding: 10px 14px 10px 0; vertical-alig
 th:last-child, td:last-child { padding-right: 0; }
 .cell { display: grid; gap: 2px; justify-items: start; }
 .cell > :empty { display: none; }
-.reason { max-width: 260px; overflow-wrap: anywhere; }
+.reason { max-width: 280px; overflow-wrap: anywhere; }
+.reason:not(:empty) { min-width: min(280px, 19vw); }
 .wrap { overflow-wrap: break-word; }
 .number { white-space: nowrap; }
 .limits { display: grid; gap: 2px; }

@@ -193,10 +193,11 @@ function noConversation(): ChatError {
 }
 
 /** The model, or custom GPT, is none of the account's. */
-export function noModel(model: string | null): ChatError {
+export function noModel(model: string | null, details: Pick<ErrorDetails, 'retryable'> = {}): ChatError {
   const name = model === null ? 'The model' : `The model \`${toSafeText(model)}\``;
   return error('model_not_found', `${name} does not exist or you do not have access to it.`, {
     param: 'model',
+    ...details,
   });
 }
 
