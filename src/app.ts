@@ -1,6 +1,8 @@
 import { createAccounts } from './accounts/accounts.ts';
 import type { Accounts } from './accounts/accounts.ts';
+import { keyDigest } from './accounts/key-id.ts';
 import type { Transition } from './accounts/pool.ts';
+import { COOKIE as ADMIN_COOKIE } from './admin/guard.ts';
 import { createAdminRoutes } from './admin/routes.ts';
 import { createMetricsSources } from './app-metrics.ts';
 import { createPorts, profileOf } from './app-ports.ts';
@@ -9,9 +11,12 @@ import { createComplete } from './chat/complete.ts';
 import { createRetryBudget } from './chat/retry.ts';
 import type { Config } from './config.ts';
 import { createDesk } from './desk.ts';
+import { createGateway } from './gateway/gateway.ts';
 import { createAdmission } from './http/admission.ts';
+import type { Keys } from './http/auth.ts';
 import { chatRoute } from './http/chat-route.ts';
 import { shuttingDown } from './http/dispatch.ts';
+import type { Fallback } from './http/fallback.ts';
 import { filesRoute } from './http/files-route.ts';
 import { imagesRoute } from './http/images-route.ts';
 import { metricsRoute } from './http/metrics-route.ts';
@@ -34,6 +39,7 @@ import { loadTokenizer } from './tokens/tokenizer.ts';
 import { createAccountCheck } from './upstream/account-check.ts';
 import { createFileLinks } from './upstream/file-links.ts';
 import { createFileStreams } from './upstream/file-streams.ts';
+import { browserHeaders } from './upstream/headers.ts';
 
 export type { AppSeams };
 
@@ -176,6 +182,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
             closing: closingDown.signal,
           })),
     ],
+    ...(config.enableGateway && { fallback: openGateway(config, ways, exits, keys) }),
     unreadyReasons: () => unreadyReasons(accounts, ways),
     onRequestEnd: (record) => {
       metrics.observe(record);
@@ -243,6 +250,27 @@ function openAccounts(config: Config, log: Log, ways: Ways, exchange: Exchange):
     ways,
     onNotice: (message) => log.warn(message),
     onTransition: (transition) => logTransition(log, transition),
+  });
+}
+
+function openGateway(config: Config, ways: Ways, exits: Exits, keys: Pick<Keys, 'find'>): Fallback {
+  const adminDigest = config.adminKey === null ? null : keyDigest(config.adminKey);
+  return createGateway({
+    gateways: config.chatgptBaseUrls,
+    prefix: config.apiPrefix,
+    publicUrl: config.publicUrl,
+    trusted: config.trustProxy,
+    authKey: config.authKey,
+    sender: {
+      browser: browserHeaders(config),
+      privateCookies: [ADMIN_COOKIE],
+      isOwnKey: (credential) => keyDigest(credential) === adminDigest || keys.find(credential) !== null,
+    },
+    pick: (ask) => ways.pick(ask),
+    exits,
+    connectMs: config.connectTimeoutMs,
+    idleMs: config.idleTimeoutMs,
+    slowClientMs: config.slowClientTimeoutMs,
   });
 }
 

@@ -86,6 +86,16 @@ export function listenHost(text: string): string {
   return host;
 }
 
+/** `10.0.0.1`, `::1`, `10.0.0.0/8` or `fd00::/8`. */
+export function addressRange(text: string): string {
+  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address);
+  if (family === 0 || Number(bits ?? 0) > (family === 4 ? 32 : 128)) {
+    throw new BadValue('is neither an IP address nor a range such as 10.0.0.0/8');
+  }
+  return text;
+}
+
 /** `/api/v0/` and `api/v0` alike become `/api/v0`: what every route starts with. */
 export function pathPrefix(text: string): string {
   const path = text.replace(/^\/+|\/+$/g, '');

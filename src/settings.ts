@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Parser } from './setting-value.ts';
 import {
+  addressRange,
   baseUrl,
   bearerKey,
   byteCount,
@@ -130,6 +131,20 @@ export const SETTINGS = {
     3,
     'further attempts before the first byte, on another account and proxy where there is one',
     '3',
+  ),
+  enableGateway: row(
+    'ENABLE_GATEWAY',
+    flag,
+    true,
+    'reverse proxy of the web UI on every path that is not ours; `false`: they answer 404',
+    'false',
+  ),
+  trustProxy: row(
+    'TRUST_PROXY',
+    listOf(addressRange),
+    [],
+    'reverse proxies in front of this one, addresses and CIDR ranges: their `X-Forwarded-Proto` and `X-Forwarded-Host` are believed',
+    '127.0.0.1,10.0.0.0/8',
   ),
   checkModel: row('CHECK_MODEL', flag, false, "ask upstream's model list before using a model", 'true'),
   conversationOnly: row(

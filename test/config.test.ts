@@ -64,6 +64,8 @@ t.test('nothing set: the documented defaults, frozen', (t) => {
     dataKey: null,
     powSearch: 'tail',
     presolve: 0,
+    enableGateway: true,
+    trustProxy: [],
   } satisfies Record<Exclude<keyof Config, 'powThreads'>, unknown>);
   t.ok(config.powThreads >= 1);
   t.ok(Object.isFrozen(config));
@@ -100,6 +102,10 @@ t.test('values in the forms that people write', (t) => {
     [
       { MAX_FILE_BYTES: '1.5 MB', UPLOAD_BY_URL: 'on' },
       { maxFileBytes: 1.5 * 1024 * 1024, uploadByUrl: true },
+    ],
+    [
+      { ENABLE_GATEWAY: 'off', TRUST_PROXY: '127.0.0.1, fd00::/8,10.0.0.0/8' },
+      { enableGateway: false, trustProxy: ['127.0.0.1', 'fd00::/8', '10.0.0.0/8'] },
     ],
     [{ ARKOSE_TOKEN_URL: 'http://arkose:5006/token' }, { arkoseTokenUrls: ['http://arkose:5006/token'] }],
     [{ ARK0SE_TOKEN_URL: 'http://a.test/' }, { arkoseTokenUrls: ['http://a.test'] }],
@@ -178,6 +184,9 @@ t.test('each bad value has a line that names the variable, the problem and an ex
     ['MAX_BODY_BYTES', '2gb', /size/],
     ['TOTAL_TIMEOUT_MS', '9999999999', /whole number/],
     ['USER_AGENT', 'Mozilla \u{1f600}', /header/],
+    ['ENABLE_GATEWAY', 'maybe', /neither true/],
+    ['TRUST_PROXY', '10.0.0.0/33', /item 1 is neither an IP address nor a range/],
+    ['TRUST_PROXY', '127.0.0.1,localhost', /item 2/],
     ['LOG_LEVEL', 'loud', /none of trace, debug/],
     ['LOG_FORMAT', 'xml', /none of json, pretty/],
   ];
@@ -202,7 +211,6 @@ t.test('all problems are told at once, one line each', (t) => {
 
 t.test('what is not a setting in force is ignored', (t) => {
   const env = {
-    ENABLE_GATEWAY: 'maybe',
     PATH: '/bin',
     __proto__: 'x',
   };

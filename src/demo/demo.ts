@@ -66,7 +66,8 @@ export async function runDemo(options: DemoOptions): Promise<{ stop(): Promise<v
     print(`\n\n${phases(trace)}${summary}\n`);
     if (options.once) return { stop };
     await importAccounts(base, config.adminKey ?? ADMIN_KEY);
-    print(nextSteps(base, key, config.adminKey ?? ADMIN_KEY));
+    const site = config.enableGateway ? `http://127.0.0.1:${port}/ (the web chat), ` : '';
+    print(nextSteps(base, site, key, config.adminKey ?? ADMIN_KEY));
   } catch (thrown) {
     await stop();
     throw thrown;
@@ -122,7 +123,7 @@ async function importAccounts(base: string, adminKey: string): Promise<void> {
   await fetch(`${base}/admin/accounts`, { method: 'POST', headers, body });
 }
 
-function nextSteps(base: string, key: string, adminKey: string): string {
+function nextSteps(base: string, site: string, key: string, adminKey: string): string {
   return `
 Ask it yourself:
 
@@ -143,7 +144,7 @@ Or with the OpenAI SDK:
 Other things to ask: "draw a cat", "run some code", "plot a curve", "search the web for ice",
 "think about the moon". Images and files come as links that open.
 
-Open in a browser: ${base}/tokens (the accounts, key: ${adminKey}), ${base}/v1/models,
-${base}/metrics and ${base}/readyz. Ctrl-C stops both.
+Open in a browser: ${site}${base}/tokens (the accounts, key: ${adminKey}),
+${base}/v1/models, ${base}/metrics and ${base}/readyz. Ctrl-C stops both.
 `;
 }

@@ -44,7 +44,7 @@ function answer(
   reply: Reply,
   draining: boolean,
 ): void | Promise<void> {
-  if (request.method === 'OPTIONS') {
+  if (request.method === 'OPTIONS' && !isForHandler(match, request)) {
     return reply.send(204, null, preflightHeaders(request.header('access-control-request-headers')));
   }
   switch (match.kind) {
@@ -56,6 +56,11 @@ function answer(
     case 'unknown':
       return reply.fail(unknownUrl(request));
   }
+}
+
+function isForHandler(match: Match, request: RequestSnapshot): boolean {
+  const takesOptions = match.kind === 'found' && match.route.takesOptions === true;
+  return takesOptions && request.header('access-control-request-method') === undefined;
 }
 
 function unknownUrl(request: RequestSnapshot): ChatError {

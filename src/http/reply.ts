@@ -64,6 +64,8 @@ export class Reply {
   #closeListeners: (() => void)[] = [];
   #shutdownListener: ((error: ChatError) => void) | null = null;
   #body: 'unclaimed' | 'missed' | 'arriving' | 'done' = 'unclaimed';
+  #bodyPaused = false;
+  #isRelayed = false;
   #bodyRefused = false;
   #onSwallowed: (() => void) | null = null;
 
@@ -112,6 +114,21 @@ export class Reply {
   /** One listener; the last chance to say something before the server goes away. */
   onShutdown(listener: (error: ChatError) => void): void {
     this.#shutdownListener = listener;
+  }
+
+  /** The answer that follows is another server's: what it allows other origins is not ours to say. */
+  relays(): void {
+    this.#isRelayed = true;
+  }
+
+  /** Hands the connection over to `take`, which upgrades it. False: the reply has started already. */
+  upgrade(take: (res: HttpResponse) => void): boolean {
+    if (this.#state !== 'open') return false;
+    this.status = 101;
+    // Before, for the connection is its new owner's as soon as it is taken.
+    this.#finish('ok');
+    this.#res.cork(() => take(this.#res));
+    return true;
   }
 
   /** Adds fields to the request's log line. */
@@ -207,8 +224,22 @@ export class Reply {
 
   /** Tells the native server, which gives a stalled socket 10 s, that waiting is fine. */
   extendPatience(): void {
-    if (this.#state !== 'streaming') return;
+    if (this.#state !== 'streaming' && !(this.#state === 'open' && this.#body === 'arriving')) return;
     this.#res.pause();
+    if (!this.#bodyPaused) this.#res.resume();
+  }
+
+  /** Takes no more of the request's body until `resumeBody`; what is read already still comes. */
+  pauseBody(): void {
+    if (this.closed || this.#body !== 'arriving' || this.#bodyPaused) return;
+    this.#bodyPaused = true;
+    this.#res.pause();
+  }
+
+  /** Due before the answer ends: a connection that rests then would rest for good. */
+  resumeBody(): void {
+    if (this.closed || !this.#bodyPaused) return;
+    this.#bodyPaused = false;
     this.#res.resume();
   }
 
@@ -323,7 +354,7 @@ export class Reply {
   #writeHead(status: number, headers: HeaderList): void {
     this.#res.writeStatus(statusLine(status));
     this.#res.writeHeader('x-request-id', this.#context.requestId);
-    for (const [name, value] of CORS_HEADERS) this.#res.writeHeader(name, value);
+    if (!this.#isRelayed) for (const [name, value] of CORS_HEADERS) this.#res.writeHeader(name, value);
     for (const [name, value] of headers) this.#res.writeHeader(name, value);
   }
 

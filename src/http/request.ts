@@ -14,9 +14,14 @@ export interface RequestSnapshot {
   /** What a route's trailing `{name}` matched, decoded where it can be; null for exact routes. */
   readonly parameter: string | null;
   header(lowerCaseName: string): string | undefined;
+  /** By name in lower case; the values of repeated ones are joined. */
+  readonly headers: ReadonlyMap<string, string>;
 }
 
 const SANE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+
+/** Where a comma would not do. */
+const SEPARATORS: Readonly<Record<string, string>> = { cookie: '; ' };
 
 /** Must run before the first await of the native handler. */
 export function takeSnapshot(
@@ -33,6 +38,7 @@ export function takeSnapshot(
     remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
     parameter,
     header: (name) => headers.get(name),
+    headers,
   };
 }
 
@@ -40,7 +46,7 @@ function copyHeaders(req: HttpRequest): Map<string, string> {
   const headers = new Map<string, string>();
   req.forEach((name, value) => {
     const earlier = headers.get(name);
-    headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
+    headers.set(name, earlier === undefined ? value : `${earlier}${SEPARATORS[name] ?? ', '}${value}`);
   });
   return headers;
 }

@@ -8,6 +8,8 @@ export interface Route {
   readonly path: string;
   /** Answers also while the server drains. */
   readonly whileDraining?: boolean;
+  /** Takes OPTIONS too, unless a browser asks with it what another origin's page may do. */
+  readonly takesOptions?: boolean;
   handler(request: RequestSnapshot, reply: Reply): void | Promise<void>;
 }
 

@@ -1,4 +1,6 @@
+import { ClientSocket, createSocketBehavior } from './client-socket.ts';
 import { dispatch, shuttingDown } from './dispatch.ts';
+import type { Fallback } from './fallback.ts';
 import { healthRoutes } from './health-routes.ts';
 import { Reply } from './reply.ts';
 import type { Outcome, ReplyNotes } from './reply.ts';
@@ -6,7 +8,7 @@ import { takeSnapshot } from './request.ts';
 import { createRouter } from './router.ts';
 import type { Match, Route, Router } from './router.ts';
 import { loadUws } from './uws.ts';
-import type { HttpRequest, HttpResponse, ListenSocket, TemplatedApp, Uws } from './uws.ts';
+import type { HttpRequest, HttpResponse, ListenSocket, TemplatedApp, UpgradeContext, Uws } from './uws.ts';
 
 /** One finished request, for the log. */
 export interface RequestRecord {
@@ -30,6 +32,8 @@ export interface ServerOptions {
   /** `API_PREFIX`; empty: none. */
   readonly prefix: string;
   readonly routes: readonly Route[];
+  /** For paths that no route has; absent: they answer 404. */
+  readonly fallback?: Fallback;
   /** How long running replies may take to finish once draining. */
   readonly drainTimeoutMs: number;
   /** Why `/readyz` should say no, beside draining. */
@@ -41,7 +45,7 @@ export interface ServerOptions {
 export interface Server {
   /** Which native binary serves. */
   readonly nativeBuild: string;
-  /** Requests whose answer is not complete. */
+  /** Requests whose answer is not complete, and open web sockets. */
   readonly inflight: number;
   /** Rejects when the address cannot be had. */
   listen(): Promise<{ readonly port: number }>;
@@ -54,6 +58,9 @@ export interface Server {
 /** Time for the last words of cut streams to leave. */
 const LAST_WORDS_MS = 250;
 
+/** What a web socket is closed with when its server goes away. */
+const GOING_AWAY = 1001;
+
 export function createServer(options: ServerOptions): Server {
   return new UwsServer(options);
 }
@@ -64,7 +71,9 @@ class UwsServer implements Server {
   readonly #uws: Uws;
   readonly #app: TemplatedApp;
   readonly #route: Router;
+  readonly #fallbackRoute: Match | null;
   readonly #inflight = new Set<Reply>();
+  readonly #sockets = new Set<ClientSocket>();
   #listenSocket: ListenSocket | null = null;
   #draining: Promise<void> | null = null;
   #destroyed = false;
@@ -79,11 +88,21 @@ class UwsServer implements Server {
       [...healthRoutes(() => this.#unreadyReasons()), ...options.routes],
       options.prefix,
     );
-    this.#app = uws.App().any('/*', (res, req) => this.#onRequest(res, req));
+    this.#fallbackRoute = options.fallback === undefined ? null : toMatch(options.fallback);
+    this.#app = uws
+      .App()
+      .ws(
+        '/*',
+        createSocketBehavior({
+          upgrade: (res, req, context) => this.#onUpgrade(res, req, context),
+          onError: (error) => options.onInternalError('none', error),
+        }),
+      )
+      .any('/*', (res, req) => this.#onRequest(res, req));
   }
 
   get inflight(): number {
-    return this.#inflight.size;
+    return this.#inflight.size + this.#sockets.size;
   }
 
   listen(): Promise<{ readonly port: number }> {
@@ -108,6 +127,7 @@ class UwsServer implements Server {
     this.#destroyed = true;
     this.#stopListening();
     for (const reply of this.#inflight) reply.cut('shutdown');
+    for (const socket of this.#sockets) socket.cut();
     this.#app.close();
   }
 
@@ -121,8 +141,37 @@ class UwsServer implements Server {
     }
   }
 
-  #accept(res: HttpResponse, req: HttpRequest): void {
-    const match = this.#route(req.getMethod().toUpperCase(), req.getUrl());
+  /** A browser that wants a web socket where there is none is answered as any other. */
+  #onUpgrade(res: HttpResponse, req: HttpRequest, context: UpgradeContext): void {
+    try {
+      const { fallback } = this.#options;
+      const isFallback = this.#find(req) === this.#fallbackRoute;
+      if (fallback === undefined || !isFallback || this.#draining !== null) return this.#accept(res, req);
+      const key = req.getHeader('sec-websocket-key');
+      this.#accept(res, req, (request, reply) =>
+        fallback.tunnel(request, reply, (protocol, listener) =>
+          ClientSocket.open(reply, { key, protocol, context, listener, open: this.#sockets }),
+        ),
+      );
+    } catch (error) {
+      this.#options.onInternalError('none', error);
+      res.close();
+    }
+  }
+
+  #find(req: HttpRequest): Match {
+    const path = req.getUrl();
+    const match = this.#route(req.getMethod().toUpperCase(), path);
+    if (match.kind !== 'unknown' || this.#fallbackRoute === null) return match;
+    return this.#options.fallback?.takes(path) ? this.#fallbackRoute : match;
+  }
+
+  #accept(res: HttpResponse, req: HttpRequest, instead: Route['handler'] | null = null): void {
+    const found = this.#find(req);
+    const match: Match =
+      instead !== null && found.kind === 'found'
+        ? { ...found, route: { ...found.route, handler: instead } }
+        : found;
     const request = takeSnapshot(req, res, match.kind === 'found' ? match.parameter : null);
     const startedAt = performance.now();
     const onListenerError = (error: unknown): void => this.#options.onInternalError(request.id, error);
@@ -151,6 +200,7 @@ class UwsServer implements Server {
 
   async #runDrain(): Promise<void> {
     this.#stopListening();
+    for (const socket of this.#sockets) socket.end(GOING_AWAY, '');
     await this.#idle(this.#options.drainTimeoutMs);
     for (const reply of this.#inflight) reply.shutDown(shuttingDown());
     await this.#idle(LAST_WORDS_MS);
@@ -173,6 +223,13 @@ class UwsServer implements Server {
     if (this.#listenSocket) this.#uws.us_listen_socket_close(this.#listenSocket);
     this.#listenSocket = null;
   }
+}
+
+/** In the log and in the metrics the fallback is one route, whatever the path. */
+function toMatch(fallback: Fallback): Match {
+  const handler: Route['handler'] = (request, reply) => fallback.handler(request, reply);
+  const route = { method: '*', path: fallback.name, takesOptions: true, handler };
+  return { kind: 'found', route, parameter: null };
 }
 
 function toRecord(reply: Reply, method: string, match: Match, durationMs: number): RequestRecord {

@@ -34,12 +34,40 @@ export interface HttpResponse {
   resume(): void;
   close(): HttpResponse;
   getRemoteAddressAsText(): ArrayBuffer;
+  /** Answers 101; `open` is called before it returns. */
+  upgrade(userData: object, key: string, protocol: string, extensions: string, context: UpgradeContext): void;
+}
+
+export type UpgradeContext = object;
+
+/** Dead once `close` was called. */
+export interface NativeSocket {
+  getUserData(): object;
+  /** 0: taken, but it lies in memory; 1: gone; 2: dropped. */
+  send(message: string | Uint8Array, isBinary: boolean): number;
+  /** Without a code the close frame is empty. */
+  end(code?: number, reason?: string): void;
+  close(): void;
+}
+
+export interface SocketBehavior {
+  readonly maxPayloadLength: number;
+  /** 0: none. */
+  readonly maxBackpressure: number;
+  /** Seconds. */
+  readonly idleTimeout: number;
+  upgrade(res: HttpResponse, req: HttpRequest, context: UpgradeContext): void;
+  open(socket: NativeSocket): void;
+  message(socket: NativeSocket, message: ArrayBuffer, isBinary: boolean): void;
+  drain(socket: NativeSocket): void;
+  close(socket: NativeSocket, code: number, reason: ArrayBuffer): void;
 }
 
 export type ListenSocket = object;
 
 export interface TemplatedApp {
   any(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): TemplatedApp;
+  ws(pattern: string, behavior: SocketBehavior): TemplatedApp;
   listen(
     host: string,
     port: number,

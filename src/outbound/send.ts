@@ -11,11 +11,12 @@ import type { Route } from './route.ts';
 export interface OutboundRequest {
   /** Scheme, host and port; a path behind them goes before `path`. */
   readonly origin: string;
-  readonly method: 'GET' | 'POST' | 'PUT';
+  /** Upper case. */
+  readonly method: string;
   /** Path and query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** What is iterable is pulled as fast as it can be sent, and needs a header `content-length`. */
+  /** What is iterable is pulled as fast as it can be sent; without a header `content-length` in chunks. */
   readonly body: string | AsyncIterable<Uint8Array> | null;
   /** Being read twice does no harm, as with a GET. */
   readonly repeatable?: boolean;

@@ -4,7 +4,6 @@ import { createArkoseHandler } from './arkose.ts';
 import { BASES } from './callers.ts';
 import { createConversationHandler } from './conversation.ts';
 import type { Handler } from './exchange.ts';
-import { createLandingHandler } from './landing-page.ts';
 import { createBlobReader, createBlobWriter } from './files/blob-store.ts';
 import {
   createAttachmentLinkHandler,
@@ -16,13 +15,14 @@ import { createFileHandler, createFileStateHandler, createUploadedHandler } from
 import { createModelsHandler } from './models.ts';
 import { createRequirementsHandler } from './requirements.ts';
 import { createReadingHandler } from './reading.ts';
+import { createSiteRoutes } from './site/site.ts';
 import { createRegisterHandler } from './sockets/register.ts';
 import type { World } from './world.ts';
 
 /** The backend's endpoints, by method and path. */
 export function createBackendRoutes(world: World): Iterable<readonly [string, Handler]> {
   const shared: [string, Handler][] = [
-    ['GET /', createLandingHandler(world)],
+    ...createSiteRoutes(world),
     ['POST /arkose/token', createArkoseHandler(world)],
     ['POST /oauth/token', createOauthHandler(world)],
     ['GET /backend-api/accounts/check/v4-2023-04-27', createAccountsCheckHandler(world)],

@@ -14,6 +14,7 @@ import { createRouter, type Router } from './router.ts';
 import { createBackendRoutes } from './routes.ts';
 import { DEFAULT_SCENARIO, type Scenario } from './scenario.ts';
 import { createScenarioList } from './scenario-list.ts';
+import { createEcho, ECHO_PATH } from './site/echo.ts';
 import { createSocketHub } from './sockets/socket-hub.ts';
 import type { World } from './world.ts';
 
@@ -54,10 +55,17 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     void answer(world, router, request, response);
   });
-  server.on('upgrade', (request, socket, head) => world.sockets.accept(request, socket, head));
+  const echo = createEcho();
+  server.on('upgrade', (request, socket, head) => {
+    const endpoint = request.url?.split('?', 1)[0] === ECHO_PATH ? echo : world.sockets;
+    endpoint.accept(request, socket, head);
+  });
   return {
     listen: () => listen(server, options),
-    close: () => close(server, world),
+    close() {
+      echo.close();
+      return close(server, world);
+    },
   };
 }
 

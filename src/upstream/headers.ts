@@ -31,13 +31,17 @@ export function pageHeaders(base: string, { userAgent, authKey }: ClientProfile)
     origin,
     referer: `${origin}/`,
     priority: 'u=1, i',
-    ...clientHints(userAgent),
+    ...browserHeaders({ userAgent }),
     'sec-fetch-dest': 'empty',
     'sec-fetch-mode': 'cors',
     'sec-fetch-site': 'same-origin',
-    'user-agent': userAgent,
     ...(authKey === null ? {} : { authkey: authKey }),
   };
+}
+
+/** What names the browser itself, with whatever it asks for. */
+export function browserHeaders({ userAgent }: Pick<ClientProfile, 'userAgent'>): Headers {
+  return { ...clientHints(userAgent), 'user-agent': userAgent };
 }
 
 /** `/backend-api` for an account, `/backend-anon` for a visitor. */
