@@ -11,7 +11,7 @@ import { startWorld } from '../helpers/world.ts';
 const KEY = 'sk-client';
 const DATA_KEY = 'canary-data-key';
 const DB = 'accounts.db';
-const ROUNDS = 3;
+const ROUNDS = 2;
 const BATCHES = 14;
 const BATCH = 25;
 
