@@ -184,6 +184,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     ],
     ...(config.enableGateway && { fallback: openGateway(config, ways, exits, keys) }),
     unreadyReasons: () => unreadyReasons(accounts, ways),
+    readyFigures: () => ({ accounts: { usable: accounts.pool.usable, total: accounts.pool.size } }),
     onRequestEnd: (record) => {
       metrics.observe(record);
       log.logRequest(record);

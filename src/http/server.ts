@@ -2,6 +2,7 @@ import { ClientSocket, createSocketBehavior } from './client-socket.ts';
 import { dispatch, shuttingDown } from './dispatch.ts';
 import type { Fallback } from './fallback.ts';
 import { healthRoutes } from './health-routes.ts';
+import type { ReadyFigures } from './health-routes.ts';
 import { Reply } from './reply.ts';
 import type { Outcome, ReplyNotes } from './reply.ts';
 import { takeSnapshot } from './request.ts';
@@ -38,6 +39,8 @@ export interface ServerOptions {
   readonly drainTimeoutMs: number;
   /** Why `/readyz` should say no, beside draining. */
   unreadyReasons(): readonly string[];
+  /** What `/readyz` tells beside. */
+  readyFigures(): ReadyFigures;
   onRequestEnd(record: RequestRecord): void;
   onInternalError(requestId: string, error: unknown): void;
 }
@@ -85,7 +88,13 @@ class UwsServer implements Server {
     this.#options = options;
     this.#uws = uws;
     this.#route = createRouter(
-      [...healthRoutes(() => this.#unreadyReasons()), ...options.routes],
+      [
+        ...healthRoutes(
+          () => this.#unreadyReasons(),
+          () => options.readyFigures(),
+        ),
+        ...options.routes,
+      ],
       options.prefix,
     );
     this.#fallbackRoute = options.fallback === undefined ? null : toMatch(options.fallback);

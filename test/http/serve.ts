@@ -24,6 +24,7 @@ export async function serve(t: Test, options: Partial<ServerOptions> = {}): Prom
     routes: [],
     drainTimeoutMs: 5_000,
     unreadyReasons: () => [],
+    readyFigures: () => ({}),
     onRequestEnd: (record) => void records.push(record),
     onInternalError: (_requestId, error) => void internalErrors.push(error),
     ...options,

@@ -135,12 +135,16 @@ t.test('the prefix moves every route', async (t) => {
 
 t.test('readiness gives its reasons', async (t) => {
   const reasons: string[] = [];
-  const { port } = await serve(t, { unreadyReasons: () => reasons });
-  t.same(await (await ask(port, '/readyz')).json(), { status: 'ready' });
+  const accounts = { usable: 1, total: 2 };
+  const { port } = await serve(t, {
+    unreadyReasons: () => reasons,
+    readyFigures: () => ({ accounts }),
+  });
+  t.same(await (await ask(port, '/readyz')).json(), { status: 'ready', accounts });
   reasons.push('no usable upstream');
   const answer = await ask(port, '/readyz');
   t.equal(answer.status, 503);
-  t.same(await answer.json(), { status: 'unready', reasons });
+  t.same(await answer.json(), { status: 'unready', reasons, accounts });
 });
 
 t.test('HEAD tells the length and sends no body', async (t) => {
@@ -389,6 +393,7 @@ t.test('destroy ends everything at once, twice, and before listening', async (t)
     routes: [],
     drainTimeoutMs: 1,
     unreadyReasons: () => [],
+    readyFigures: () => ({}),
     onRequestEnd: () => undefined,
     onInternalError: () => undefined,
   });

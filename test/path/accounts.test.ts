@@ -317,7 +317,11 @@ t.test('not ready when no account can be used, and says so', async (t) => {
   t.equal(unready.status, 503);
   t.match(unready.text, 'none of the 2 accounts is usable');
   await pool.operator.add([access('good')]);
-  t.equal((await ready(pool)).status, 200);
+  const again = await ready(pool);
+  t.same(
+    [again.status, JSON.parse(again.text)],
+    [200, { status: 'ready', accounts: { usable: 1, total: 3 } }],
+  );
 
   const keysFile = join(t.testdir({}), 'keys.json');
   writeFileSync(keysFile, JSON.stringify([{ key: KEY }]));
