@@ -114,7 +114,7 @@ export class FairQueue<T> {
     }
   }
 
-  /** To another lane, without losing its place among its key's. Call it in the order of arrival. */
+  /** To another lane, without losing its place among its key's. */
   move(ticket: Ticket<T>, lane: string): void {
     this.#leaveLine(ticket);
     ticket.line = lineOf(ticket.line.key, lane);
@@ -163,7 +163,10 @@ export class FairQueue<T> {
 
   #enter(ticket: Ticket<T>): void {
     const { line } = ticket;
-    line.tickets.append(ticket.inLine);
+    // Who comes is the last; who moves may find some that came later.
+    let before = line.tickets.last;
+    while (before !== null && before.value.arrival > ticket.arrival) before = before.before;
+    line.tickets.insert(ticket.inLine, before);
     if (line.at !== -1) return;
     line.key.lines.set(line.lane, line);
     let heap = this.#lanes.get(line.lane);

@@ -26,11 +26,19 @@ export class LinkedList<T> {
 
   append(link: Link<T>): void {
     link.leave();
+    this.insert(link, this.last);
+  }
+
+  /** Right behind `before`, which is in this list; null: as the first. The link is in no list. */
+  insert(link: Link<T>, before: Link<T> | null): void {
+    const after = before === null ? this.first : before.after;
     link.list = this;
-    link.before = this.last;
-    if (this.last === null) this.first = link;
-    else this.last.after = link;
-    this.last = link;
+    link.before = before;
+    link.after = after;
+    if (before === null) this.first = link;
+    else before.after = link;
+    if (after === null) this.last = link;
+    else after.before = link;
     this.size += 1;
   }
 

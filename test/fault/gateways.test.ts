@@ -28,7 +28,7 @@ for (const mood of ['5xx', 'asks for a minute', 'resets', 'hangs'] as const) {
     const program = await startWary(t, {
       CHATGPT_BASE_URL: `${bad.origin},${good.origin}`,
       RETRY_TIMES: '2',
-      FIRST_TOKEN_TIMEOUT_MS: '400',
+      FIRST_TOKEN_TIMEOUT_MS: '1000',
     });
     const answers = await chats(program, 60, 6);
     // A question that upstream took and does not answer is not asked again: it may still be at work on it.
