@@ -20,8 +20,8 @@ import { dial, until } from '../http/serve.ts';
 const MIB = 1024 * 1024;
 /** What the kernel keeps on both legs of loopback, at its most generous. */
 const KERNEL_BYTES = 24 * MIB;
-/** Promised is a quarter of it; the rest is the garbage that no collection has taken yet. */
-const MEMORY_PER_STREAM = MIB;
+/** Promised is an eighth of it; the rest is the garbage that no collection has taken yet. */
+const MEMORY_PER_STREAM = 2 * MIB;
 
 t.test('a client that reads nothing stops its upstream, and is cut when its time is up', async (t) => {
   const floods: Flood[] = [];

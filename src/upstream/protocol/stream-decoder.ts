@@ -86,7 +86,8 @@ export class StreamDecoder {
     const { envelope, appended, isTextOnly } = repeated;
     if (isTextOnly && this.#answer.grow(envelope, appended)) return;
     if (isProblem(envelope.error)) throw refusalOf(envelope);
-    this.#answer.read(envelope, appended);
+    // What else changed may be why the event before was not read: all of the text counts.
+    this.#answer.read(envelope, null);
   }
 
   /** The bytes ended. Throws upstream_protocol_error unless the answer is complete, or a picture still pending. */
