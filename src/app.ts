@@ -12,6 +12,7 @@ import { createRetryBudget } from './chat/retry.ts';
 import type { Config } from './config.ts';
 import { createDesk } from './desk.ts';
 import { createGateway } from './gateway/gateway.ts';
+import type { GatewayOptions } from './gateway/gateway.ts';
 import { createAdmission } from './http/admission.ts';
 import type { Keys } from './http/auth.ts';
 import { chatRoute } from './http/chat-route.ts';
@@ -21,7 +22,10 @@ import { filesRoute } from './http/files-route.ts';
 import { imagesRoute } from './http/images-route.ts';
 import { metricsRoute } from './http/metrics-route.ts';
 import { modelsRoutes } from './http/models-routes.ts';
+import { createFindOwnOrigin } from './http/own-origin.ts';
+import type { RequestSnapshot } from './http/request.ts';
 import { createServer } from './http/server.ts';
+import { TrustedProxies } from './http/trusted-proxies.ts';
 import { createWaitingRoom } from './http/waiting-room.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics/metrics.ts';
@@ -120,7 +124,12 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   const onInternalError = (requestId: string, thrown: unknown): void =>
     log.error('unforeseen failure', thrown, { requestId });
   const { slowClientTimeoutMs, historyDisabled } = config;
-  const address = { publicUrl: config.publicUrl, prefix: config.apiPrefix };
+  const trusted = new TrustedProxies(config.trustProxy);
+  const front = {
+    findOwn: createFindOwnOrigin({ publicUrl: config.publicUrl, trusted }),
+    addressOf: (request: RequestSnapshot) => trusted.clientOf(request),
+  };
+  const address = { findOwn: front.findOwn, prefix: config.apiPrefix };
   const { keys, gates } = accounts;
   const room = createWaitingRoom({
     places: config.maxInflight,
@@ -179,10 +188,11 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
             adminKey: config.adminKey,
             prefix: config.apiPrefix,
             nowMs: Date.now,
+            addressOf: front.addressOf,
             closing: closingDown.signal,
           })),
     ],
-    ...(config.enableGateway && { fallback: openGateway(config, ways, exits, keys) }),
+    ...(config.enableGateway && { fallback: openGateway(config, front, { ways, exits, keys }) }),
     unreadyReasons: () => unreadyReasons(accounts, ways),
     readyFigures: () => ({ accounts: { usable: accounts.pool.usable, total: accounts.pool.size } }),
     onRequestEnd: (record) => {
@@ -254,13 +264,16 @@ function openAccounts(config: Config, log: Log, ways: Ways, exchange: Exchange):
   });
 }
 
-function openGateway(config: Config, ways: Ways, exits: Exits, keys: Pick<Keys, 'find'>): Fallback {
+function openGateway(
+  config: Config,
+  front: Pick<GatewayOptions, 'findOwn' | 'addressOf'>,
+  { ways, exits, keys }: { ways: Ways; exits: Exits; keys: Pick<Keys, 'find'> },
+): Fallback {
   const adminDigest = config.adminKey === null ? null : keyDigest(config.adminKey);
   return createGateway({
     gateways: config.chatgptBaseUrls,
     prefix: config.apiPrefix,
-    publicUrl: config.publicUrl,
-    trusted: config.trustProxy,
+    ...front,
     authKey: config.authKey,
     sender: {
       browser: browserHeaders(config),

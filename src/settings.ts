@@ -143,7 +143,7 @@ export const SETTINGS = {
     'TRUST_PROXY',
     listOf(addressRange),
     [],
-    'reverse proxies in front of this one, addresses and CIDR ranges: their `X-Forwarded-Proto` and `X-Forwarded-Host` are believed',
+    'reverse proxies in front of this one, addresses and CIDR ranges: their `X-Forwarded-Proto`, `-Host` and `-For` are believed',
     '127.0.0.1,10.0.0.0/8',
   ),
   checkModel: row('CHECK_MODEL', flag, false, "ask upstream's model list before using a model", 'true'),

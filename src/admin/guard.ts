@@ -35,10 +35,18 @@ export class Guard {
   readonly #sessions: Sessions;
   readonly #lockOut: LockOut;
 
-  constructor(adminKey: string, sessions: Sessions, lockOut: LockOut) {
+  readonly #addressOf: (request: RequestSnapshot) => string;
+
+  constructor(
+    adminKey: string,
+    sessions: Sessions,
+    lockOut: LockOut,
+    addressOf: (request: RequestSnapshot) => string,
+  ) {
     this.#digest = sha256(adminKey);
     this.#sessions = sessions;
     this.#lockOut = lockOut;
+    this.#addressOf = addressOf;
   }
 
   /** Throws `invalid_api_key`, `cross_site_request`, or `rate_limit_exceeded` after too many wrong keys. */
@@ -55,11 +63,12 @@ export class Guard {
   }
 
   /** Throws as `admit` when it is not the key. Compares hashes, so that time tells nothing of how much of it fits. */
-  checkKey(key: string, { remoteAddress }: RequestSnapshot): void {
-    const waitMs = this.#lockOut.waitMs(remoteAddress);
+  checkKey(key: string, request: RequestSnapshot): void {
+    const address = this.#addressOf(request);
+    const waitMs = this.#lockOut.waitMs(address);
     if (waitMs > 0) throw tooManyFailures(waitMs);
-    if (timingSafeEqual(sha256(key), this.#digest)) return this.#lockOut.succeeded(remoteAddress);
-    this.#lockOut.failed(remoteAddress);
+    if (timingSafeEqual(sha256(key), this.#digest)) return this.#lockOut.succeeded(address);
+    this.#lockOut.failed(address);
     throw new ChatError('invalid_api_key', KEY_WRONG);
   }
 

@@ -67,13 +67,24 @@ export class LockOut {
   }
 }
 
-const MAPPED_IPV4 = /^(?:0000:){5}ffff:/i;
-
-/** Whoever has one IPv6 address has the whole /64. The native server writes all eight groups. */
+/** Whoever has one IPv6 address has the whole /64. */
 function networkOf(address: string): string {
-  const groups = address.split(':');
-  if (groups.length < 8 || MAPPED_IPV4.test(address)) return address;
-  return groups.slice(0, 4).join(':');
+  const groups = groupsOf(address);
+  return groups.length < 8 || isMappedIpv4(groups) ? address : groups.slice(0, 4).join(':');
+}
+
+/** Of an IPv6 address all eight, without leading zeros; of others fewer. */
+function groupsOf(address: string): string[] {
+  const [head = '', tail] = address.toLowerCase().split('::', 2);
+  const left = head.split(':');
+  const right = tail === undefined ? [] : tail.split(':');
+  const zeros =
+    tail === undefined ? [] : Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
+  return [...left, ...zeros, ...right].map((group) => group.replace(/^0+(?=.)|^$/, '') || '0');
+}
+
+function isMappedIpv4(groups: readonly string[]): boolean {
+  return groups[5] === 'ffff' && groups.slice(0, 5).every((group) => group === '0');
 }
 
 function dropOldest(entries: Map<string, unknown> | Set<string>, max: number): void {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { RequestSnapshot } from '../http/request.ts';
 import type { Route } from '../http/router.ts';
 import { accountsRoutes } from './accounts-routes.ts';
 import type { Desk } from './desk.ts';
@@ -20,6 +21,8 @@ export interface AdminOptions {
   readonly prefix: string;
   /** Of the wall clock. */
   readonly nowMs: () => number;
+  /** The address that asks; wrong keys are counted by it. */
+  readonly addressOf: (request: RequestSnapshot) => string;
   /** Aborted when the program begins to end, before the server drains: live pages let go then. */
   readonly closing?: AbortSignal;
   /** Unguessable, of URL-safe characters. */
@@ -41,7 +44,7 @@ export function createAdminRoutes(options: AdminOptions): readonly Route[] {
   const { desk, adminKey, prefix, nowMs, newSecret = drawSecret, closing = null } = options;
   const { maxBodyBytes = MAX_BODY_BYTES, liveIntervalMs = LIVE_INTERVAL_MS } = options;
   const sessions = new Sessions({ lifetimeMs: SESSION_MS, max: MAX_SESSIONS, nowMs, newSecret });
-  const guard = new Guard(adminKey, sessions, new LockOut(nowMs));
+  const guard = new Guard(adminKey, sessions, new LockOut(nowMs), options.addressOf);
   const feed = new LiveFeed({ desk, intervalMs: liveIntervalMs });
   const guarded = [
     ...accountsRoutes({ desk, maxBodyBytes }),

@@ -1,4 +1,4 @@
-import type { OwnOrigin } from './own-origin.ts';
+import type { OwnOrigin } from '../http/own-origin.ts';
 
 interface PolicyContext {
   readonly own: OwnOrigin;

@@ -1,4 +1,4 @@
-import type { OwnOrigin } from './own-origin.ts';
+import type { OwnOrigin } from '../http/own-origin.ts';
 
 /** Browsers keep cookies of these names only when they came over TLS. */
 const PREFIXES: readonly (readonly [theirs: string, ours: string])[] = [

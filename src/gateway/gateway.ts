@@ -1,8 +1,9 @@
 import { ChatError } from '../errors.ts';
 import type { Fallback } from '../http/fallback.ts';
+import type { FindOwnOrigin } from '../http/own-origin.ts';
+import type { RequestSnapshot } from '../http/request.ts';
 import type { Exits } from '../outbound/exits.ts';
 import type { WayAsk, WayLease } from '../outbound/way.ts';
-import { createFindOwnOrigin } from './own-origin.ts';
 import { createOwnPaths } from './own-paths.ts';
 import { Relay } from './relay.ts';
 import type { RequestContext } from './request-headers.ts';
@@ -15,10 +16,9 @@ export interface GatewayOptions {
   readonly gateways: readonly string[];
   /** API_PREFIX: empty, or starting with a slash. */
   readonly prefix: string;
-  /** PUBLIC_URL; null: whatever host the client asked. */
-  readonly publicUrl: string | null;
-  /** TRUST_PROXY. */
-  readonly trusted: readonly string[];
+  readonly findOwn: FindOwnOrigin;
+  /** The address that asks. */
+  readonly addressOf: (request: RequestSnapshot) => string;
   /** AUTH_KEY. */
   readonly authKey: string | null;
   /** What tells upstream which browser asks; names of cookies, and keys, that stay here. */
@@ -39,11 +39,12 @@ const CONNECT = 'CONNECT';
 
 /** The web site under our own address. */
 export function createGateway(options: GatewayOptions): Fallback {
-  const { gateways, publicUrl, trusted, pick, authKey, sender, exits } = options;
+  const { gateways, findOwn, addressOf, pick, authKey, sender, exits } = options;
   const isOurs = createOwnPaths(OWN_PATHS, options.prefix);
   const visits = createVisits({
     hosts: upstreamHosts(gateways),
-    findOwn: createFindOwnOrigin({ publicUrl, trusted }),
+    findOwn,
+    addressOf,
     pick,
     authKey,
     sender,

@@ -1,6 +1,6 @@
 import type { RequestSnapshot } from '../http/request.ts';
 import { toUpstreamCookies } from './cookies.ts';
-import type { OwnOrigin } from './own-origin.ts';
+import type { OwnOrigin } from '../http/own-origin.ts';
 
 export interface RequestContext {
   readonly own: OwnOrigin;

@@ -2,7 +2,7 @@ import type { HeaderList } from '../http/headers.ts';
 import type { ResponseHeaders } from '../outbound/send.ts';
 import { toOwnPolicy } from './content-policy.ts';
 import { toOwnCookie } from './cookies.ts';
-import type { OwnOrigin } from './own-origin.ts';
+import type { OwnOrigin } from '../http/own-origin.ts';
 import type { UrlRewriter } from './url-rewriter.ts';
 
 export interface ResponseContext {

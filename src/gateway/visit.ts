@@ -1,7 +1,7 @@
 import { ChatError } from '../errors.ts';
+import type { FindOwnOrigin, OwnOrigin } from '../http/own-origin.ts';
 import type { RequestSnapshot } from '../http/request.ts';
 import type { Way, WayAsk, WayLease } from '../outbound/way.ts';
-import type { FindOwnOrigin, OwnOrigin } from './own-origin.ts';
 import { toTarget } from './own-paths.ts';
 import type { RequestContext } from './request-headers.ts';
 import { originFor } from './upstream-hosts.ts';
@@ -29,6 +29,8 @@ export interface Visit {
 export interface VisitsOptions {
   readonly hosts: readonly string[];
   readonly findOwn: FindOwnOrigin;
+  /** The address that asks. */
+  readonly addressOf: (request: RequestSnapshot) => string;
   readonly pick: (ask: WayAsk) => WayLease;
   readonly authKey: string | null;
   readonly sender: Pick<RequestContext, 'browser' | 'privateCookies' | 'isOwnKey'>;
@@ -48,7 +50,7 @@ const MAX_CLIENTS = 10_000;
 const MAX_REWRITERS = 100;
 
 export function createVisits(options: VisitsOptions): Visits {
-  const { hosts, findOwn, pick, authKey, sender } = options;
+  const { hosts, findOwn, addressOf, pick, authKey, sender } = options;
   const ways = new Map<string, Way>();
   const rewriters = new Map<string, UrlRewriter>();
 
@@ -87,7 +89,7 @@ export function createVisits(options: VisitsOptions): Visits {
         throw new ChatError('invalid_value', 'The header "Host" is missing or names no host.');
       const target = toTarget(request.path, request.query);
       if (target === null) throw new ChatError('invalid_value', 'The path leads out of the web site.');
-      const client = clientOf(request);
+      const client = deviceOf(request) ?? addressOf(request);
       return go(pick({ prefer: ways.get(client) ?? null, avoid: [] }), { own, target, client });
     },
     again({ way, own, target, client }) {
@@ -100,10 +102,9 @@ export function createVisits(options: VisitsOptions): Visits {
   };
 }
 
-/** The site's own name for a browser, else the address. */
-function clientOf(request: RequestSnapshot): string {
-  const device = /(?:^|;\s*)oai-did=([\w-]{1,64})/.exec(request.header('cookie') ?? '')?.[1];
-  return device ?? request.remoteAddress;
+/** The site's own name for a browser. */
+function deviceOf(request: RequestSnapshot): string | null {
+  return /(?:^|;\s*)oai-did=([\w-]{1,64})/.exec(request.header('cookie') ?? '')?.[1] ?? null;
 }
 
 /** Forgets those who were not here for longest. */

@@ -1,22 +1,18 @@
 import { FILES_PATH } from '../chat/file-ports.ts';
 import type { TurnSink } from '../chat/ports.ts';
 import type { TurnEvent } from '../conversation/events.ts';
+import type { FindOwnOrigin } from './own-origin.ts';
 import type { RequestSnapshot } from './request.ts';
 
 export interface PublicAddress {
-  /** PUBLIC_URL; null: whatever host the client asked. */
-  readonly publicUrl: string | null;
+  readonly findOwn: FindOwnOrigin;
   /** `API_PREFIX`: empty, or starting with a slash. */
   readonly prefix: string;
 }
 
-const HOST = /^(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;
-
 /** What goes before our own links so that this client can follow them. Without a sane `Host` they stay relative. */
-export function publicBase(request: RequestSnapshot, { publicUrl, prefix }: PublicAddress): string {
-  if (publicUrl !== null) return publicUrl + prefix;
-  const host = request.header('host') ?? '';
-  return HOST.test(host) ? `http://${host}${prefix}` : prefix;
+export function publicBase(request: RequestSnapshot, { findOwn, prefix }: PublicAddress): string {
+  return `${findOwn(request)?.url ?? ''}${prefix}`;
 }
 
 /** A link as the spine has it, for a client. */

@@ -6,6 +6,8 @@ import { LiveFeed } from '../../src/admin/live-feed.ts';
 import { LiveStream } from '../../src/admin/live-stream.ts';
 import type { LiveWriter } from '../../src/admin/live-stream.ts';
 import { createAdminRoutes } from '../../src/admin/routes.ts';
+import type { RequestSnapshot } from '../../src/http/request.ts';
+import { TrustedProxies } from '../../src/http/trusted-proxies.ts';
 import type { AdminOptions } from '../../src/admin/routes.ts';
 import { dial, get, serve, until } from '../http/serve.ts';
 import type { Served } from '../http/serve.ts';
@@ -38,13 +40,25 @@ interface Room {
 const said: string[] = [];
 const rooms: Served[] = [];
 
+/** As behind one trusted reverse proxy. */
+const proxies = new TrustedProxies(['127.0.0.1']);
+const addressOf = (request: RequestSnapshot): string => proxies.clientOf(request);
+
 /** A room behind a real server. */
 async function openRoom(t: Test, options: Partial<AdminOptions> = {}): Promise<Room> {
   const desk = new FakeDesk();
   const clock = { nowMs: 1_800_000_000_000 };
   const prefix = options.prefix ?? '';
   const nowMs = (): number => clock.nowMs;
-  const routes = createAdminRoutes({ desk, adminKey: KEY, prefix, nowMs, liveIntervalMs: 20, ...options });
+  const routes = createAdminRoutes({
+    desk,
+    adminKey: KEY,
+    prefix,
+    nowMs,
+    addressOf,
+    liveIntervalMs: 20,
+    ...options,
+  });
   const served = await serve(t, { routes, prefix });
   rooms.push(served);
   const call: Room['call'] = async (method, path, headers = BEARER, body) => {
@@ -323,6 +337,22 @@ t.test('who guesses must wait, longer each time, and even the right key waits', 
   room.clock.nowMs += 10_000;
   t.equal((await room.call('GET', '/admin/keys')).status, 200);
   t.equal((await room.call('GET', '/admin/keys', {})).status, 401, 'no key at all is no guess');
+});
+
+t.test('behind a reverse proxy the one who guesses waits, and nobody else', async (t) => {
+  const room = await openRoom(t);
+  const from = (address: string, key: string) =>
+    room.call('GET', '/admin/keys', {
+      authorization: `Bearer ${key}`,
+      'x-forwarded-for': `10.0.0.1, ${address}`,
+    });
+  for (let i = 0; i < 5; i += 1) await from('2001:db8::1', 'wrong');
+  t.equal((await from('2001:db8::1', KEY)).status, 429);
+  t.equal((await from('2001:db8:0:0:ffff::2', KEY)).status, 429, 'the same network');
+  t.equal((await from('2001:db8:0:1::1', KEY)).status, 200);
+  for (let i = 0; i < 5; i += 1) await from('198.51.100.1', 'wrong');
+  t.equal((await from('198.51.100.1', KEY)).status, 429);
+  t.equal((await from('198.51.100.2', KEY)).status, 200);
 });
 
 t.test('a foreign page cannot use up the tries', async (t) => {

@@ -5,6 +5,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import t from 'tap';
 import type { Test } from 'tap';
 import { createAdminRoutes } from '../../src/admin/routes.ts';
+import type { RequestSnapshot } from '../../src/http/request.ts';
 import { serve, until } from '../http/serve.ts';
 import { account, busyDesk, FakeDesk } from './fake-desk.ts';
 
@@ -27,8 +28,17 @@ interface Opened {
   readonly complaints: string[];
 }
 
+const addressOf = (request: RequestSnapshot): string => request.remoteAddress;
+
 async function start(t: Test, desk: FakeDesk, prefix = ''): Promise<string> {
-  const routes = createAdminRoutes({ desk, adminKey: KEY, prefix, nowMs: Date.now, liveIntervalMs: 50 });
+  const routes = createAdminRoutes({
+    desk,
+    adminKey: KEY,
+    prefix,
+    nowMs: Date.now,
+    addressOf,
+    liveIntervalMs: 50,
+  });
   const { port } = await serve(t, { routes, prefix });
   return `http://127.0.0.1:${port}${prefix}`;
 }

@@ -5,6 +5,8 @@ import type { TurnEvent } from '../../src/conversation/events.ts';
 import { createAdmission } from '../../src/http/admission.ts';
 import { chatRoute } from '../../src/http/chat-route.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
+import { createFindOwnOrigin } from '../../src/http/own-origin.ts';
+import { TrustedProxies } from '../../src/http/trusted-proxies.ts';
 import { createWaitingRoom } from '../../src/http/waiting-room.ts';
 import { serve } from './serve.ts';
 
@@ -41,7 +43,10 @@ async function edge(t: Test, historyDisabled: boolean): Promise<(body: object) =
       room: createWaitingRoom({ places: 10, maxWaiting: 0, timeoutMs: 1_000 }),
       pressure: () => null,
     }),
-    address: { publicUrl: null, prefix: '' },
+    address: {
+      findOwn: createFindOwnOrigin({ publicUrl: null, trusted: new TrustedProxies([]) }),
+      prefix: '',
+    },
     historyDisabled,
     uploadByUrl: false,
     slowClientTimeoutMs: 1000,

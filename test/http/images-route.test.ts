@@ -7,6 +7,8 @@ import type { CompleteTurn, TurnSink } from '../../src/chat/ports.ts';
 import type { TurnEvent } from '../../src/conversation/events.ts';
 import type { Caller, Turn } from '../../src/conversation/turn.ts';
 import { ChatError } from '../../src/errors.ts';
+import { createFindOwnOrigin } from '../../src/http/own-origin.ts';
+import { TrustedProxies } from '../../src/http/trusted-proxies.ts';
 import { createWaitingRoom } from '../../src/http/waiting-room.ts';
 import { createAdmission } from '../../src/http/admission.ts';
 import { imagesRoute } from '../../src/http/images-route.ts';
@@ -51,7 +53,10 @@ async function world(t: Test, given: Given = {}) {
         return given.read?.(link, signal) ?? Promise.resolve(BYTES);
       },
     },
-    address: { publicUrl: given.publicUrl ?? null, prefix },
+    address: {
+      findOwn: createFindOwnOrigin({ publicUrl: given.publicUrl ?? null, trusted: new TrustedProxies([]) }),
+      prefix,
+    },
   });
   const served = await serve(t, { routes: [route], prefix });
   const base = `http://127.0.0.1:${served.port}${prefix}`;

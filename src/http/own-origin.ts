@@ -1,5 +1,5 @@
-import { BlockList, isIP } from 'node:net';
-import type { RequestSnapshot } from '../http/request.ts';
+import type { RequestSnapshot } from './request.ts';
+import type { TrustedProxies } from './trusted-proxies.ts';
 
 /** What clients call us. */
 export interface OwnOrigin {
@@ -12,8 +12,7 @@ export interface OwnOrigin {
 export interface OwnOriginOptions {
   /** PUBLIC_URL. */
   readonly publicUrl: string | null;
-  /** TRUST_PROXY. */
-  readonly trusted: readonly string[];
+  readonly trusted: TrustedProxies;
 }
 
 const HOST = /^(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;
@@ -26,9 +25,8 @@ export function createFindOwnOrigin({ publicUrl, trusted }: OwnOriginOptions): F
     const fixed = toOwn(publicUrl);
     return () => fixed;
   }
-  const isTrusted = createTrust(trusted);
   return (request) => {
-    const believed = isTrusted(request.remoteAddress);
+    const believed = trusted.has(request.remoteAddress);
     const forwarded = (name: string): string => (believed ? firstOf(request.header(name)) : '');
     const host = forwarded('x-forwarded-host') || request.header('host') || '';
     if (!HOST.test(host)) return null;
@@ -45,19 +43,4 @@ function toOwn(url: string): OwnOrigin {
 /** Each proxy on the way may add a value: the first is the one that the client met. */
 function firstOf(value: string | undefined): string {
   return value?.split(',', 1)[0]?.trim() ?? '';
-}
-
-function createTrust(ranges: readonly string[]): (address: string) => boolean {
-  const list = new BlockList();
-  for (const range of ranges) {
-    const [address = '', bits] = range.split('/', 2);
-    const family = familyOf(address);
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return (address) => isIP(address) !== 0 && list.check(address, familyOf(address));
-}
-
-function familyOf(address: string): 'ipv4' | 'ipv6' {
-  return isIP(address) === 6 ? 'ipv6' : 'ipv4';
 }
