@@ -104,7 +104,7 @@ const MAX_HEADER_BLOCK_BYTES = '65536';
  */
 const CANDIDATES: readonly NativeCandidate[] = [
   {
-    name: 'uWebSockets.js (current, glibc >= 2.38)',
+    name: 'uWebSockets.js (20.57, glibc >= 2.38)',
     file: () => join(dirname(require.resolve('uWebSockets.js')), binary),
   },
   {

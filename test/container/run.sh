@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image from the Dockerfile and runs it, without a container engine: buildah in a chroot.
-# Shows that it serves on the current uWebSockets.js, as a plain user, and stops cleanly.
+# Shows that it serves on the current uWebSockets.js, as a plain user, on a root file system that it cannot
+# write to, holds the demo's chat, and stops cleanly.
 #
 #   CHAT2API_CONTAINER_CACHE   where the base image is kept between runs
 set -euo pipefail
@@ -59,13 +60,42 @@ build_image() {
     >"$cache/build.log" 2>&1 || fail "the image does not build" build.log
 }
 
-# Leaves the container's name in $container, the server's process id in $server and its keeper's in $runner.
-start_server() {
-  local command
+of_image() { "${buildah[@]}" inspect --type image --format "{{$1}}" "$image"; } # <part of its configuration>
+
+# Leaves the container's name in $container, where its files are in $root, and what the image says of how it is
+# run in $command, $user, $workdir and $environment.
+make_container() {
   container=$("${buildah[@]}" from "$image")
-  command=$("${buildah[@]}" inspect --type image --format '{{range .OCIv1.Config.Cmd}}{{.}} {{end}}' "$image")
+  root=$("${buildah[@]}" mount "$container")
+  read -ra command <<<"$(of_image 'range .OCIv1.Config.Cmd}}{{.}} {{end')"
+  user=$(of_image .OCIv1.Config.User)
+  workdir=$(of_image .OCIv1.Config.WorkingDir)
+  mapfile -t environment < <(of_image 'range .OCIv1.Config.Env}}{{println .}}{{end' | grep =)
+}
+
+# As `docker run --read-only --tmpfs /tmp --tmpfs /app/data` does it: everything else cannot be written to.
+in_container() { # <NAME=value...> <command...>
+  unshare --mount bash -c '
+    set -euo pipefail
+    root=$1 user=$2 workdir=$3
+    shift 3
+    mount --bind "$root" "$root"
+    mount -o remount,bind,ro "$root"
+    mount -t proc proc "$root/proc"
+    mount --rbind /dev "$root/dev"
+    mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+    mount -t tmpfs -o "mode=755,uid=$(stat --format %u "$root/app/data"),gid=$(stat --format %g "$root/app/data")" tmpfs \
+      "$root/app/data"
+    exec setpriv --no-new-privs chroot --userspec="$user" "$root" \
+      env --ignore-environment --chdir="$workdir" "$@"
+  ' bash "$root" "$user" "$workdir" "${environment[@]}" "$@"
+}
+
+# Leaves the server's process id in $server and its keeper's in $runner.
+start_server() {
   # Nothing listens upstream: the server has to come up without a backend.
-  in_container sh -c "echo \$\$; exec $command" </dev/null >"$cache/server.log" 2>&1 &
+  in_container "PORT=$port" CHATGPT_BASE_URL=http://127.0.0.1:9 sh -c 'echo $$; exec "$@"' sh "${command[@]}" \
+    </dev/null >"$cache/server.log" 2>&1 &
   runner=$!
   for _ in $(seq 100); do
     sleep 0.3
@@ -74,10 +104,6 @@ start_server() {
     kill -0 "$runner" 2>/dev/null || fail "the server ended at once" server.log
   done
   fail "the server did not come up within 30 s" server.log
-}
-
-in_container() {
-  "${buildah[@]}" run --env "PORT=$port" --env CHATGPT_BASE_URL=http://127.0.0.1:9 "$container" -- "$@"
 }
 
 health() {
@@ -89,7 +115,7 @@ loaded_websockets() { grep -o 'node_modules/uWebSockets.*\.node' "/proc/$server/
 
 check_server() {
   local loaded uid
-  in_container node build/src/health-check.js || fail "the image's health check does not pass"
+  in_container "PORT=$port" node build/src/health-check.js || fail "the image's health check does not pass"
   loaded=$(loaded_websockets) || true
   case $loaded in
     node_modules/uWebSockets.js/uws_linux_*.node) ;;
@@ -97,7 +123,17 @@ check_server() {
   esac
   uid=$(awk '$1 == "Uid:" { print $2 }' "/proc/$server/status")
   [ "$uid" != 0 ] || fail "the server runs as root"
-  step "serves as user $uid on $loaded"
+  ! in_container touch /app/written 2>/dev/null || fail "the root file system can be written to"
+  step "serves as user $uid on $loaded, from a read-only root file system"
+}
+
+# Requirements, proof of work and conversation, as a newcomer sees them.
+check_demo() {
+  in_container PORT=0 SANDBOX_PORT=0 node build/src/main.js demo --once </dev/null >"$cache/demo.log" 2>&1 ||
+    fail "the demo's chat fails" demo.log
+  grep -q 'glibc >= 2.38' "$cache/demo.log" || fail "the demo is not on the current uWebSockets.js" demo.log
+  grep -q 'complete after' "$cache/demo.log" || fail "the demo's chat is not complete" demo.log
+  step "holds the demo's chat"
 }
 
 stop_server() {
@@ -136,8 +172,10 @@ fi
 step "base image ready"
 build_image
 step "image built: $("${buildah[@]}" images --format '{{.Size}}' "$image"), of which the base $("${buildah[@]}" images --format '{{.Size}}' "$base_image")"
+make_container
 start_server
 step "healthy"
 check_server
+check_demo
 stop_server
 step "stopped on SIGTERM with exit code 0"

@@ -26,7 +26,7 @@ export interface ProxyWishes {
 }
 
 /** Null: not installed here, or not to be started by us. */
-export function whyNot(program: ProxyProgram | 'openssl'): string | null {
+export function whyNot(program: ProxyProgram | 'openssl' | 'nginx' | 'caddy'): string | null {
   if (pathOf(program) === null) return `${program} is not installed`;
   // It changes users for what it does, whatever its settings say.
   if (program === 'danted' && process.getuid?.() !== 0) return 'danted wants to be started by root';
@@ -48,17 +48,25 @@ function isRunnable(file: string): boolean {
 }
 
 /** Starts a proxy server that lets its callers go to this machine, and ends it with the test; its port. */
-export async function startProxy(
+export function startProxy(scope: Scope, program: ProxyProgram, wishes: ProxyWishes = {}): Promise<number> {
+  return startServer(scope, program, (folder, port) => ARGUMENTS[program](folder, port, wishes));
+}
+
+/** Starts a server that stays in the foreground with these arguments, and ends it with the test; its port. */
+export async function startServer(
   scope: Scope,
-  program: ProxyProgram,
-  wishes: ProxyWishes = {},
+  program: string,
+  toArguments: (folder: string, port: number) => string[],
 ): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), `chat2api-${program}-`));
   // Some go on as another user, who must be able to read their settings.
   chmodSync(folder, 0o755);
   const port = await freePort();
-  const args = ARGUMENTS[program](folder, port, wishes);
-  const child = spawn(pathOf(program) ?? program, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(pathOf(program) ?? program, toArguments(folder, port), {
+    cwd: folder,
+    env: { ...process.env, HOME: folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
@@ -136,7 +144,7 @@ function squidLogin(folder: string): string[] {
   ];
 }
 
-function write(folder: string, name: string, lines: readonly string[]): string {
+export function write(folder: string, name: string, lines: readonly string[]): string {
   const file = join(folder, name);
   writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o644 });
   return file;
