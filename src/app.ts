@@ -23,8 +23,8 @@ import { metricsRoute } from './http/metrics-route.ts';
 import { modelsRoutes } from './http/models-routes.ts';
 import { createServer } from './http/server.ts';
 import { createWaitingRoom } from './http/waiting-room.ts';
+import { createLateMetrics } from './late-metrics.ts';
 import type { Log } from './log.ts';
-import { createMetrics } from './metrics/metrics.ts';
 import { createExchange } from './outbound/exchange.ts';
 import type { Exchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
@@ -40,6 +40,7 @@ import { createAccountCheck } from './upstream/account-check.ts';
 import { createFileLinks } from './upstream/file-links.ts';
 import { createFileStreams } from './upstream/file-streams.ts';
 import { browserHeaders } from './upstream/headers.ts';
+import { warmUp } from './warm-up.ts';
 
 export type { AppSeams };
 
@@ -139,7 +140,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   });
   const desk = createDesk({ accounts, ways, check: createAccountCheck({ exchange, profile }) });
   const closingDown = new AbortController();
-  const metrics = createMetrics(
+  const metrics = createLateMetrics(
     createMetricsSources({
       inflight: () => inflight(),
       room,
@@ -225,8 +226,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     async listen() {
       await accounts.begin();
       const address = await server.listen();
-      // A vocabulary blocks the thread while it loads: better now than under somebody's stream.
-      void loadTokenizer('o200k_base').then(() => loadTokenizer('cl100k_base'));
+      void warmUp({ metrics, isQuiet: () => server.inflight === 0, signal: closingDown.signal });
       return address;
     },
     close: () => (closing ??= close()),
