@@ -226,7 +226,12 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     async listen() {
       await accounts.begin();
       const address = await server.listen();
-      void warmUp({ metrics, isQuiet: () => server.inflight === 0, signal: closingDown.signal });
+      void warmUp({
+        rehearse: seams.rehearse,
+        metrics,
+        isQuiet: () => server.inflight === 0,
+        signal: closingDown.signal,
+      });
       return address;
     },
     close: () => (closing ??= close()),

@@ -6,6 +6,9 @@ import t from 'tap';
 import { createLateMetrics } from '../src/late-metrics.ts';
 import type { MetricsSources } from '../src/metrics/metrics.ts';
 import { vocabularyFile } from '../src/tokens/vocabulary-file.ts';
+import { parseConfig } from '../src/config.ts';
+import { createStage } from '../src/rehearsal-stage.ts';
+import { rehearse } from '../src/rehearsal.ts';
 import { warmUp } from '../src/warm-up.ts';
 
 const STATIC_IMPORT = /^(?:import|export) (?:[\w*{},\s$]+ from )?'([^']+)'/gm;
@@ -105,4 +108,13 @@ t.test('the warm-up waits for a quiet moment, and ends with the program', async 
   closing.abort();
   await ending;
   t.same(loads, ['quiet'], 'nothing is loaded any more');
+});
+
+t.test('a rehearsal comes to its end, lets go of all, and never fails', async (t) => {
+  const config = parseConfig({ CHATGPT_BASE_URL: 'http://192.0.2.1', PROXY_URL: 'http://192.0.2.2:1' });
+  const asked: string[] = [];
+  const stage = createStage((path) => void asked.push(path.split('/').at(-1) ?? ''));
+  await rehearse(config, stage);
+  t.equal(asked.filter((name) => name === 'conversation').length, 3, 'each chat was held');
+  await rehearse(config, { open: () => Promise.reject(new Error('no loopback')), close: () => {} });
 });
