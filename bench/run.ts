@@ -3,6 +3,7 @@ import type { Report } from './_util/report.ts';
 import { benchFaults } from './load/faults.ts';
 import { benchExits } from './load/exits.ts';
 import { benchPresolve } from './load/presolve.ts';
+import { benchStart } from './load/start.ts';
 import { benchStream } from './load/stream.ts';
 import { benchPool } from './micro/accounts/pool.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   decode: benchDecode,
   tokens: benchAnswerCutter,
   pool: benchPool,
+  start: benchStart,
   stream: benchStream,
   faults: benchFaults,
   exits: benchExits,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import type { Accounts } from './accounts/accounts.ts';
+import type { Leases } from './accounts/leases.ts';
 import type { ChatPorts, OwnModels } from './chat/ports.ts';
 import type { Config } from './config.ts';
 import type { Log } from './log.ts';
@@ -30,16 +30,18 @@ export interface AppSeams {
   readonly waysPolicy?: Partial<SetPolicy>;
   /** What the machine says of itself; not given: what it says. */
   readonly pressure?: Pressure;
+  /** Held in the first quiet moment after listening; not given: none. Never rejects. */
+  readonly rehearse?: () => Promise<void>;
 }
 
 /** What the ports are made of. */
 export interface Adapters {
   readonly exits: Pick<Exits, 'send' | 'dial'>;
   readonly exchange: Exchange;
-  readonly proofs: ProofPool;
-  readonly accounts: Accounts;
+  readonly proofs: Pick<ProofPool, 'solve'>;
+  readonly accounts: { readonly leases: Pick<Leases, 'lease' | 'visit' | 'visited'> };
   readonly fileLinks: FileLinks;
-  readonly log: Log;
+  readonly log: Pick<Log, 'warn'>;
 }
 
 export interface AppPorts {

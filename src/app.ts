@@ -27,8 +27,8 @@ import type { RequestSnapshot } from './http/request.ts';
 import { createServer } from './http/server.ts';
 import { TrustedProxies } from './http/trusted-proxies.ts';
 import { createWaitingRoom } from './http/waiting-room.ts';
+import { createLateMetrics } from './late-metrics.ts';
 import type { Log } from './log.ts';
-import { createMetrics } from './metrics/metrics.ts';
 import { createExchange } from './outbound/exchange.ts';
 import type { Exchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
@@ -44,6 +44,7 @@ import { createAccountCheck } from './upstream/account-check.ts';
 import { createFileLinks } from './upstream/file-links.ts';
 import { createFileStreams } from './upstream/file-streams.ts';
 import { browserHeaders } from './upstream/headers.ts';
+import { warmUp } from './warm-up.ts';
 
 export type { AppSeams };
 
@@ -148,7 +149,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   });
   const desk = createDesk({ accounts, ways, check: createAccountCheck({ exchange, profile }) });
   const closingDown = new AbortController();
-  const metrics = createMetrics(
+  const metrics = createLateMetrics(
     createMetricsSources({
       inflight: () => inflight(),
       room,
@@ -235,8 +236,12 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     async listen() {
       await accounts.begin();
       const address = await server.listen();
-      // A vocabulary blocks the thread while it loads: better now than under somebody's stream.
-      void loadTokenizer('o200k_base').then(() => loadTokenizer('cl100k_base'));
+      void warmUp({
+        rehearse: seams.rehearse,
+        metrics,
+        isQuiet: () => server.inflight === 0,
+        signal: closingDown.signal,
+      });
       return address;
     },
     close: () => (closing ??= close()),

@@ -58,7 +58,9 @@ function settings(): Config {
 
 async function serve(config: Config): Promise<Running> {
   const log = createLog({ level: config.logLevel, format: config.logFormat });
-  const app = createApp(config, log);
+  const app = createApp(config, log, {
+    rehearse: async () => (await import('./rehearsal.ts')).rehearse(config),
+  });
   try {
     const { port } = await app.listen();
     log.info('listening', { host: config.host, port, version: app.nativeBuild, threads: config.powThreads });

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { ChatError, toChatError } from '../errors.ts';
 import { MAX_MESSAGE_BYTES } from '../http/client-socket.ts';
 import type { AcceptSocket, ClientSocket } from '../http/client-socket.ts';
@@ -39,6 +39,8 @@ export async function tunnel(
 ): Promise<void> {
   reply.onClose(() => visit.release('unused'));
   const url = toSocketUrl(visit);
+  // Before there is a connection: its errors must find a listener at once.
+  const { WebSocket } = await import('ws');
   const carrier = await dial(visit.way.exit, toDialTarget(url), reply.signal).catch((error: unknown) => {
     visit.release(toChatError(error));
     throw error;
@@ -56,7 +58,7 @@ export async function tunnel(
   upstream.on('unexpected-response', (_, response) => void passRefusal(response, upstream, reply, visit));
   upstream.on('open', () => join(upstream, reply, accept));
   reply.onClose(() => {
-    if (upstream.readyState === WebSocket.CONNECTING) upstream.terminate();
+    if (upstream.readyState === upstream.CONNECTING) upstream.terminate();
   });
 }
 
@@ -64,7 +66,7 @@ function join(upstream: WebSocket, reply: Reply, accept: AcceptSocket): void {
   upstream.pause();
   const client = accept(upstream.protocol, {
     onMessage(message, isBinary) {
-      if (upstream.readyState !== WebSocket.OPEN) return;
+      if (upstream.readyState !== upstream.OPEN) return;
       upstream.send(message, { binary: isBinary });
       if (upstream.bufferedAmount <= MAX_WAITING_BYTES) return;
       client?.end(TRY_AGAIN_LATER, '');

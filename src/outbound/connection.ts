@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import { Client } from 'undici';
 import type { buildConnector, Dispatcher } from 'undici';
 import type { Dial } from './dial.ts';
+import { Client } from './undici.ts';
 
 /**
  * A connection to an origin, opened when it is first wanted, for one request at a time. When it was

@@ -1,5 +1,5 @@
-import { errors } from 'undici';
 import type { Connection } from './connection.ts';
+import { errors } from './undici.ts';
 
 /** A request as it was written to a connection. */
 export interface Departure {

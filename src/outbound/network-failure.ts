@@ -1,8 +1,8 @@
-import { errors } from 'undici';
 import { ChatError } from '../errors.ts';
 import type { ErrorDetails } from '../errors.ts';
 import { DialError } from './dial.ts';
 import { TunnelError } from './tunnel.ts';
+import { errors } from './undici.ts';
 
 /** How far a request had come when it failed. */
 export type Progress = 'dialling' | 'sent' | 'answering';

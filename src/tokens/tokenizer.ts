@@ -1,5 +1,9 @@
+import { readFile } from 'node:fs/promises';
+import { setImmediate as breathe } from 'node:timers/promises';
 import type { Encoding } from '../openai/models.ts';
 import type { Tokenizer } from '../openai/tokenizer.ts';
+import { vocabularyFile } from './vocabulary-file.ts';
+import type { Vocabulary, VocabularyEntry } from './vocabulary-file.ts';
 
 /** Special tokens in somebody's text are text. */
 const AS_TEXT = { disallowedSpecial: new Set<string>() };
@@ -7,35 +11,25 @@ const AS_TEXT = { disallowedSpecial: new Set<string>() };
 /** Merges remembered per encoding; the library's own 100,000 would keep that many pieces of users' text. */
 const MERGE_CACHE_ENTRIES = 4096;
 
-/** By token: the text or, where it is no valid UTF-8 by itself, the bytes that it stands for. */
-type Vocabulary = readonly (string | readonly number[])[];
-
-interface Codec {
-  encode(text: string, options: typeof AS_TEXT): number[];
-  countTokens(text: string, options: typeof AS_TEXT): number;
-  setMergeCacheSize(entries: number): void;
-}
-
-/** A vocabulary takes some 50 MB and 0.1 to 0.3 s of the thread, so only those in use are loaded. */
-const IMPORTS: Readonly<Record<Encoding, () => Promise<[Codec, { default: Vocabulary }]>>> = {
-  o200k_base: () =>
-    Promise.all([import('gpt-tokenizer/encoding/o200k_base'), import('gpt-tokenizer/bpeRanks/o200k_base')]),
-  cl100k_base: () =>
-    Promise.all([import('gpt-tokenizer/encoding/cl100k_base'), import('gpt-tokenizer/bpeRanks/cl100k_base')]),
-};
-
 const loaded = new Map<Encoding, Promise<Tokenizer>>();
 
-/** Loads an encoding once per process, blocking the thread while its vocabulary is compiled. */
+/**
+ * Loads an encoding once per process; a vocabulary takes some 50 MB. Blocks the thread for milliseconds
+ * at a time, and once for as long as the library takes to index the vocabulary.
+ */
 export function loadTokenizer(encoding: Encoding): Promise<Tokenizer> {
   const known = loaded.get(encoding);
   if (known !== undefined) return known;
-  const loading = IMPORTS[encoding]().then(([codec, ranks]) => toTokenizer(codec, ranks.default));
+  const loading = load(encoding);
   loaded.set(encoding, loading);
   return loading;
 }
 
-function toTokenizer(codec: Codec, vocabulary: Vocabulary): Tokenizer {
+async function load(encoding: Encoding): Promise<Tokenizer> {
+  const vocabulary = await readVocabulary(encoding);
+  const { GptEncoding } = await import('gpt-tokenizer/GptEncoding');
+  await breathe();
+  const codec = GptEncoding.getEncodingApi(encoding, () => vocabulary);
   codec.setMergeCacheSize(MERGE_CACHE_ENTRIES);
   return {
     count: (text) => codec.countTokens(text, AS_TEXT),
@@ -43,6 +37,22 @@ function toTokenizer(codec: Codec, vocabulary: Vocabulary): Tokenizer {
   };
 }
 
-function sizeOf(entry: string | readonly number[]): number {
+/**
+ * Not the library's own modules: compiling one blocks the thread three times as long as it takes to parse
+ * the same as JSON, and JSON can be read line by line.
+ */
+async function readVocabulary(encoding: Encoding): Promise<Vocabulary> {
+  const file = await readFile(vocabularyFile(encoding));
+  const vocabulary: VocabularyEntry[] = [];
+  for (let from = 0; from < file.length;) {
+    const end = file.indexOf('\n', from);
+    vocabulary.push(...(JSON.parse(file.toString('utf8', from, end)) as VocabularyEntry[]));
+    from = end + 1;
+    await breathe();
+  }
+  return vocabulary;
+}
+
+function sizeOf(entry: VocabularyEntry): number {
   return typeof entry === 'string' ? Buffer.byteLength(entry) : entry.length;
 }

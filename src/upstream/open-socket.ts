@@ -1,4 +1,4 @@
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { ChatError, toChatError } from '../errors.ts';
 import type { Exits } from '../outbound/exits.ts';
 import type { Headers } from './headers.ts';
@@ -22,6 +22,8 @@ export type OpenSocket = (address: SocketAddress, signal: AbortSignal) => Promis
 /** Rejects with a ChatError, also when `signal` fires; then nothing stays open. */
 export function createOpenSocket(exits: Pick<Exits, 'dial'>): OpenSocket {
   return async ({ url, exit, headers }, signal) => {
+    // Before there is a connection: its errors must find a listener at once.
+    const { WebSocket } = await import('ws');
     const carrier = await exits.dial(exit, toTarget(url), signal);
     const socket = new WebSocket(url, SUBPROTOCOL, {
       createConnection: () => carrier,

@@ -1,4 +1,4 @@
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { ChatError, toChatError } from '../errors.ts';
 import type { OpenSocket, SocketAddress } from './open-socket.ts';
 import { parseSocketFrame } from './protocol/socket-frame.ts';
@@ -186,7 +186,8 @@ export class ReliableSocket {
   }
 
   #send(text: string): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(text);
+    const socket = this.#socket;
+    if (socket !== null && socket.readyState === socket.OPEN) socket.send(text);
   }
 
   #fail(error: ChatError): void {

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import cl100k from 'gpt-tokenizer/bpeRanks/cl100k_base';
+import o200k from 'gpt-tokenizer/bpeRanks/o200k_base';
+import t from 'tap';
+import { createLateMetrics } from '../src/late-metrics.ts';
+import type { MetricsSources } from '../src/metrics/metrics.ts';
+import { vocabularyFile } from '../src/tokens/vocabulary-file.ts';
+import { parseConfig } from '../src/config.ts';
+import { createStage } from '../src/rehearsal-stage.ts';
+import { rehearse } from '../src/rehearsal.ts';
+import { warmUp } from '../src/warm-up.ts';
+
+const STATIC_IMPORT = /^(?:import|export) (?:[\w*{},\s$]+ from )?'([^']+)'/gm;
+
+/** Our own modules that are loaded before the program does anything, as paths, and packages by their names. */
+function loadedAtStart(entry: string): Set<string> {
+  const seen = new Set<string>();
+  const visit = (url: URL): void => {
+    if (seen.has(url.pathname)) return;
+    seen.add(url.pathname);
+    for (const [, specifier = ''] of readFileSync(url, 'utf8').matchAll(STATIC_IMPORT)) {
+      if (specifier.startsWith('.')) visit(new URL(specifier, url));
+      else seen.add(specifier);
+    }
+  };
+  visit(new URL(entry, import.meta.url));
+  return seen;
+}
+
+t.test('a start loads what listening needs, and nothing that can come later', async (t) => {
+  const loaded = [...loadedAtStart('../src/main.js')];
+  const has = (part: string): boolean => loaded.some((name) => name.includes(part));
+  for (const needed of ['/src/app.js', '/src/http/server.js', '/src/accounts/store.js', 'libsql', 'pino']) {
+    t.ok(has(needed), `${needed} is found`);
+  }
+  for (const late of ['ws', 'undici', 'prom-client', 'pino-pretty', 'gpt-tokenizer']) {
+    t.notOk(loaded.includes(late), late);
+  }
+  for (const late of ['/src/sandbox/', '/src/demo/', '/src/metrics/', 'gpt-tokenizer/', 'write-vocab']) {
+    t.notOk(has(late), late);
+  }
+});
+
+t.test("the built vocabularies are the library's", async (t) => {
+  for (const [encoding, vocabulary] of [
+    ['cl100k_base', cl100k],
+    ['o200k_base', o200k],
+  ] as const) {
+    const lines = readFileSync(fileURLToPath(vocabularyFile(encoding)), 'utf8')
+      .trimEnd()
+      .split('\n');
+    const built = lines.flatMap((line) => JSON.parse(line) as unknown[]);
+    t.equal(JSON.stringify(built), JSON.stringify(vocabulary), encoding);
+  }
+});
+
+const NO_SOURCES: MetricsSources = {
+  inFlight: () => ({}),
+  waiting: () => ({}),
+  accounts: () => ({}),
+  usableAccounts: () => 0,
+  nodes: () => [],
+  proofs: () => ({ solved: 0, tries: 0, busyMs: 0 }),
+  retries: () => ({ made: 0, denied: 0 }),
+  connections: () => ({ open: 0, opened: 0, requests: 0 }),
+  pressure: () => ({ loopDelayMs: 0, heapShare: 0, memoryShare: 0 }),
+};
+
+t.test('requests that end before the metrics are loaded are counted, once', async (t) => {
+  const metrics = createLateMetrics(NO_SOURCES);
+  const observe = (): void =>
+    metrics.observe({
+      requestId: 'r',
+      method: 'get',
+      route: '/x',
+      status: 200,
+      outcome: 'ok',
+      durationMs: 1,
+      bytesOut: 0,
+      notes: {},
+    });
+  observe();
+  observe();
+  await metrics.load();
+  observe();
+  await metrics.load();
+  t.match(await metrics.render(), /^chat2api_requests_total\{[^}]*route="\/x"[^}]*\} 3$/m);
+  t.match(metrics.contentType, /^text\/plain/);
+});
+
+t.test('the warm-up waits for a quiet moment, and ends with the program', async (t) => {
+  const metrics = createLateMetrics(NO_SOURCES);
+  const loads: string[] = [];
+  const watched = { ...metrics, load: async () => void loads.push(isBusy ? 'busy' : 'quiet') };
+  let isBusy = true;
+  const closing = new AbortController();
+  // The warm-up keeps no process alive.
+  const alive = setInterval(() => {}, 1_000);
+  t.teardown(() => clearInterval(alive));
+  const warming = warmUp({ metrics: watched, isQuiet: () => !isBusy, signal: closing.signal });
+  setTimeout(() => (isBusy = false), 300);
+  await warming;
+  t.same(loads, ['quiet']);
+
+  isBusy = true;
+  const ending = warmUp({ metrics: watched, isQuiet: () => !isBusy, signal: closing.signal });
+  closing.abort();
+  await ending;
+  t.same(loads, ['quiet'], 'nothing is loaded any more');
+});
+
+t.test('a rehearsal comes to its end, lets go of all, and never fails', async (t) => {
+  const config = parseConfig({ CHATGPT_BASE_URL: 'http://192.0.2.1', PROXY_URL: 'http://192.0.2.2:1' });
+  const asked: string[] = [];
+  const stage = createStage((path) => void asked.push(path.split('/').at(-1) ?? ''));
+  await rehearse(config, stage);
+  t.equal(asked.filter((name) => name === 'conversation').length, 3, 'each chat was held');
+  await rehearse(config, { open: () => Promise.reject(new Error('no loopback')), close: () => {} });
+});
