@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image from the Dockerfile and runs it, without a container engine: buildah in a chroot.
-# Shows that it serves on the current uWebSockets.js, as a plain user, and stops cleanly.
+# Shows that it serves on the current uWebSockets.js, as a plain user, that attacks on this build come out as
+# test/security says, and that it stops cleanly.
 #
 #   CHAT2API_CONTAINER_CACHE   where the base image is kept between runs
 set -euo pipefail
@@ -139,5 +140,8 @@ step "image built: $("${buildah[@]}" images --format '{{.Size}}' "$image"), of w
 start_server
 step "healthy"
 check_server
+test/container/attacks.sh "$container" >"$cache/attacks.log" 2>&1 ||
+  fail "the attacks of test/security have other outcomes on this build" attacks.log
+step "attacked: $(grep -c '^    ok ' "$cache/attacks.log") outcomes as expected on the current build"
 stop_server
 step "stopped on SIGTERM with exit code 0"
