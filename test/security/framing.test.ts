@@ -1,14 +1,11 @@
+import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { ask, IDLE, settled, startProgram } from '../helpers/program.ts';
 import type { Program } from '../helpers/program.ts';
 import { startUpstream } from '../helpers/upstream.ts';
 import type { Upstream } from '../helpers/upstream.ts';
 import { attack, buildInUse, expectedOutcome } from './attack.ts';
-import type { Attack } from './attack.ts';
-import { BODY_FRAMING } from './attacks/body-framing.ts';
-import { CHUNKS } from './attacks/chunks.ts';
-import { HEAD } from './attacks/head.ts';
-import { REQUEST_LINE } from './attacks/request-line.ts';
+import { ATTACKS, tables } from './tables.ts';
 
 const build = buildInUse();
 let upstream: Upstream;
@@ -19,14 +16,7 @@ t.before(async () => {
   program = await startProgram(t, { CHATGPT_BASE_URL: upstream.origin, RETRY_TIMES: '0' });
 });
 
-const TABLES: readonly (readonly [string, readonly Attack[]])[] = [
-  ['where a body ends', BODY_FRAMING],
-  ['chunks', CHUNKS],
-  ['lines of the head', HEAD],
-  ['the request line', REQUEST_LINE],
-];
-
-for (const [title, attacks] of TABLES) {
+for (const [title, attacks] of ATTACKS) {
   t.test(`${title} (${build} build)`, async (t) => {
     const outcomes = await Promise.all(
       attacks.map((one, at) => {
@@ -56,3 +46,9 @@ for (const [title, attacks] of TABLES) {
     t.equal((await ask(program.port, { method: 'GET', path: '/healthz' })).status, 200);
   });
 }
+
+t.test('the tables of the README are these rows', { skip: !existsSync('test/security/README.md') }, (t) => {
+  const readme = readFileSync('test/security/README.md', 'utf8');
+  t.ok(readme.includes(tables()), 'npm run readme writes them');
+  t.end();
+});
