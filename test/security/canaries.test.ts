@@ -91,7 +91,10 @@ t.test('what callers send: credentials, cookies, signed URLs, through every door
   });
   const { AUTHORIZATION, ADMIN_KEY, DATA_KEY, AUTH_KEY } = SECRETS;
   const program = await startProgram(t, {
-    ...{ AUTHORIZATION, ADMIN_KEY, DATA_KEY, AUTH_KEY },
+    AUTHORIZATION,
+    ADMIN_KEY,
+    DATA_KEY,
+    AUTH_KEY,
     CHATGPT_BASE_URL: upstream.origin,
     RETRY_TIMES: '0',
   });
@@ -146,6 +149,6 @@ t.test('what callers send: credentials, cookies, signed URLs, through every door
     [...told, ...program.lines].map(leak).filter((found) => found !== null),
     [],
   );
-  const heard = upstream.asked.map(({ headers: { authkey, ...rest } }) => JSON.stringify(rest));
+  const heard = upstream.asked.map(({ headers }) => JSON.stringify({ ...headers, authkey: '' }));
   t.notMatch(heard.join(), /canary-(?:session|admin|key|data|user)/, 'nor are ours told upstream');
 });

@@ -20,7 +20,7 @@ let landing: ((asked: Asked) => void) | null = null;
 
 t.before(async () => {
   upstream = await startUpstream(t, {
-    ...{ conversation: (asked) => (conversation ?? ((one) => sendJson(one, 500, {})))(asked) },
+    conversation: (asked) => (conversation ?? ((one) => sendJson(one, 500, {})))(asked),
     landing: (asked) => (landing ?? ((one) => send(one, 200, 'text/html', '<p>')))(asked),
   });
   program = await startProgram(t, {
