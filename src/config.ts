@@ -53,5 +53,6 @@ function readSetting(setting: Setting, env: Env, problems: string[]): SettingVal
 /** Items of lists are named by position: lists hold credentials more often than not. */
 function subjectOf(error: BadValue, setting: Setting, text: string): string {
   if (error.item !== null) return `item ${error.item}`;
-  return setting.secret ? 'the value' : JSON.stringify(text.slice(0, 60));
+  // Nor is a URL with a login in it repeated, where none belongs.
+  return setting.secret || text.includes('@') ? 'the value' : JSON.stringify(text.slice(0, 60));
 }

@@ -16,6 +16,8 @@ const FLUSH_EVERY_MS = 1000;
 /** Frames of an unforeseen error's stack that the log keeps. */
 const MAX_FRAMES = 6;
 const MAX_CAUSES = 5;
+/** Their messages quote the path, which may be a link that opens something. */
+const QUOTING: ReadonlySet<string> = new Set(['unknown_url', 'method_not_allowed']);
 
 export interface LogOptions {
   readonly level: Config['logLevel'];
@@ -135,7 +137,11 @@ function eventFields(fields: EventFields = {}): Record<string, unknown> {
 function errorFields(thrown: unknown): Record<string, unknown> {
   if (!(thrown instanceof ChatError)) return { causes: causesOf(thrown) };
   const { code, message, cause } = thrown;
-  return { code, message, ...(cause !== undefined && { causes: causesOf(cause) }) };
+  return {
+    code,
+    ...(!QUOTING.has(code) && { message }),
+    ...(cause !== undefined && { causes: causesOf(cause) }),
+  };
 }
 
 function causesOf(thrown: unknown): Record<string, unknown>[] {

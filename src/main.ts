@@ -5,6 +5,7 @@ import { ConfigError, parseConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { readEnvFile } from './env-file.ts';
 import { createLog } from './log.ts';
+import type { Log } from './log.ts';
 
 const USAGE = `chat2api: an OpenAI-compatible proxy for the ChatGPT web backend
 
@@ -18,6 +19,7 @@ Settings come from the environment and from .env; the README lists them.
 
 const EXIT_USAGE = 64;
 const EXIT_CONFIG = 78;
+const EXIT_CRASH = 70;
 
 /** Something that runs until it is told to stop. */
 interface Running {
@@ -64,6 +66,7 @@ async function serve(config: Config): Promise<Running> {
   try {
     const { port } = await app.listen();
     log.info('listening', { host: config.host, port, version: app.nativeBuild, threads: config.powThreads });
+    endOnCrash(log);
     // Somebody is waiting for this line, and would wait for its batch.
     await log.flush();
   } catch (thrown) {
@@ -79,6 +82,15 @@ async function serve(config: Config): Promise<Running> {
       await log.close();
     },
   };
+}
+
+/** Node.js itself would print what was thrown with all that hangs on it: headers, URLs, tokens. */
+function endOnCrash(log: Log): void {
+  process.once('uncaughtException', (thrown) => {
+    process.on('uncaughtException', () => undefined);
+    log.error('crashed', thrown);
+    void log.close().finally(() => process.exit(EXIT_CRASH));
+  });
 }
 
 /** Loaded only when asked for: the product does not contain its own upstream. */

@@ -34,13 +34,16 @@ function firstSegment(path: string): string {
   return path.split('/', 2)[1] ?? '';
 }
 
+/** What ends a segment for some server once it is decoded: parameters, a query, a fragment, a string of C's. */
+const END = /[;?#\0]/;
+
 /** Decoded, in lower case, without empty segments, dots and parameters. */
 function plainPath(path: string): string {
   const kept: string[] = [];
   for (const segment of decoded(path)
     .toLowerCase()
     .split(/[/\\]+/)) {
-    const name = segment.split(';', 1)[0]?.trim() ?? '';
+    const name = segment.split(END, 1)[0]?.trim() ?? '';
     if (name === '..') kept.pop();
     else if (name !== '' && name !== '.') kept.push(name);
   }

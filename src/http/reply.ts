@@ -172,6 +172,7 @@ export class Reply {
     this.status = status;
     this.#res.cork(() => {
       this.#writeHead(status, headers);
+      if (this.#closesConnection()) this.#res.writeHeader('connection', 'close');
       this.#res.write(first);
     });
     this.bytesOut += Buffer.byteLength(first);
@@ -309,6 +310,7 @@ export class Reply {
     let taken = true;
     this.#res.cork(() => {
       this.#writeHead(this.status ?? 200, headers);
+      if (this.#closesConnection()) this.#res.writeHeader('connection', 'close');
       const body = new SizedBody(this.#res, size);
       this.#sized = body;
       taken = body.write(first);

@@ -1,3 +1,4 @@
+import { findAmbiguity } from './ambiguity.ts';
 import { ClientSocket, createSocketBehavior } from './client-socket.ts';
 import { dispatch, shuttingDown } from './dispatch.ts';
 import type { Fallback } from './fallback.ts';
@@ -182,16 +183,21 @@ class UwsServer implements Server {
         ? { ...found, route: { ...found.route, handler: instead } }
         : found;
     const request = takeSnapshot(req, res, match.kind === 'found' ? match.parameter : null);
+    const ambiguity = findAmbiguity(request);
+    // What follows chunks is read leniently by the native server: nothing else may come on that connection.
+    const isLast = ambiguity !== null || request.header('transfer-encoding') !== undefined;
     const startedAt = performance.now();
     const onListenerError = (error: unknown): void => this.#options.onInternalError(request.id, error);
     const reply = new Reply(res, {
       requestId: request.id,
       method: request.method,
-      closesConnection: () => this.#draining !== null,
+      closesConnection: () => isLast || this.#draining !== null,
       onListenerError,
       onEnd: (ended) => this.#ended(ended, request.method, match, performance.now() - startedAt),
     });
     this.#inflight.add(reply);
+    // Not at once: a request in the same packet would still be answered, behind a late answer it is cut off.
+    if (ambiguity !== null) return void setImmediate(() => reply.fail(ambiguity));
     dispatch(match, request, reply, this.#draining !== null, onListenerError);
     reply.sealBody();
   }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the image from the Dockerfile and runs it, without a container engine: buildah in a chroot.
 # Shows that it serves on the current uWebSockets.js, as a plain user, on a root file system that it cannot
-# write to, holds the demo's chat, and stops cleanly.
+# write to, holds the demo's chat, that attacks on this build come out as test/security says, and that it
+# stops cleanly.
 #
 #   CHAT2API_CONTAINER_CACHE   where the base image is kept between runs
 set -euo pipefail
@@ -177,5 +178,8 @@ start_server
 step "healthy"
 check_server
 check_demo
+test/container/attacks.sh "$container" >"$cache/attacks.log" 2>&1 ||
+  fail "the attacks of test/security have other outcomes on this build" attacks.log
+step "attacked: $(grep -c '^    ok ' "$cache/attacks.log") outcomes as expected on the current build"
 stop_server
 step "stopped on SIGTERM with exit code 0"
