@@ -36,7 +36,7 @@ export interface AppSeams {
 export interface Adapters {
   readonly exits: Pick<Exits, 'send' | 'dial'>;
   readonly exchange: Exchange;
-  readonly proofs: ProofPool;
+  readonly proofs: Pick<ProofPool, 'solve'>;
   readonly accounts: Accounts;
   readonly fileLinks: FileLinks;
   readonly log: Log;

@@ -24,7 +24,11 @@ import { modelsRoutes } from './http/models-routes.ts';
 import { createServer } from './http/server.ts';
 import { createWaitingRoom } from './http/waiting-room.ts';
 import type { Log } from './log.ts';
+import { meterPorts } from './metrics/metered-ports.ts';
+import { meterProofs } from './metrics/metered-proofs.ts';
 import { createMetrics } from './metrics/metrics.ts';
+import { createTickClock } from './metrics/tick-clock.ts';
+import { TurnMeter } from './metrics/turn-meter.ts';
 import { createExchange } from './outbound/exchange.ts';
 import type { Exchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
@@ -104,10 +108,11 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   const fileLinks = createFileLinks({ nowMs: Date.now });
   const profile = profileOf(config);
   const files = createFileStreams({ exits, profile, links: fileLinks, idleMs: config.idleTimeoutMs });
-  const adapters = { exits, exchange, proofs, accounts, fileLinks, log };
+  const turns = new TurnMeter(createTickClock());
+  const adapters = { exits, exchange, proofs: meterProofs(proofs, turns), accounts, fileLinks, log };
   const { ports, models, sentinel } = createPorts(config, seams, adapters);
   const budget = createRetryBudget();
-  const complete = createComplete(ports, {
+  const complete = createComplete(meterPorts(ports, turns), {
     retryTimes: config.retryTimes,
     deadlines: {
       firstTokenMs: config.firstTokenTimeoutMs,
@@ -139,18 +144,23 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   });
   const desk = createDesk({ accounts, ways, check: createAccountCheck({ exchange, profile }) });
   const closingDown = new AbortController();
-  const metrics = createMetrics(
-    createMetricsSources({
+  const metrics = createMetrics({
+    sources: createMetricsSources({
+      proxyUrls: config.proxyUrls,
       inflight: () => inflight(),
+      turns,
       room,
       accounts,
       ways,
       proofs,
+      sentinel,
       budget,
       exits,
       pressure,
     }),
-  );
+    turns,
+    nowMs: Date.now,
+  });
   const server = createServer({
     host: config.host,
     port: config.port,
