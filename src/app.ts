@@ -40,6 +40,7 @@ import type { Ways } from './outbound/ways.ts';
 import { createPressure } from './pressure.ts';
 import { createProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
+import { UNTRACED } from './tracing/untraced.ts';
 import { createAccountCheck } from './upstream/account-check.ts';
 import { createFileLinks } from './upstream/file-links.ts';
 import { createFileStreams } from './upstream/file-streams.ts';
@@ -97,7 +98,8 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       elapsedMs,
     ),
   };
-  const exchange = createExchange(exits);
+  const tracing = seams.tracing ?? UNTRACED;
+  const exchange = tracing.exchange(createExchange(exits));
   const accounts = openAccounts(config, log, ways, exchange);
   const proofs = createProofPool({
     threads: config.powThreads,
@@ -109,10 +111,11 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   const profile = profileOf(config);
   const files = createFileStreams({ exits, profile, links: fileLinks, idleMs: config.idleTimeoutMs });
   const turns = new TurnMeter(createTickClock());
-  const adapters = { exits, exchange, proofs: meterProofs(proofs, turns), accounts, fileLinks, log };
+  const watchedProofs = tracing.proofs(meterProofs(proofs, turns));
+  const adapters = { exits, exchange, proofs: watchedProofs, accounts, fileLinks, log };
   const { ports, models, sentinel } = createPorts(config, seams, adapters);
   const budget = createRetryBudget();
-  const complete = createComplete(meterPorts(ports, turns), {
+  const completeUntraced = createComplete(tracing.ports(meterPorts(ports, turns)), {
     retryTimes: config.retryTimes,
     deadlines: {
       firstTokenMs: config.firstTokenTimeoutMs,
@@ -122,6 +125,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     random: Math.random,
     budget,
   });
+  const complete = tracing.complete(completeUntraced);
   const onInternalError = (requestId: string, thrown: unknown): void =>
     log.error('unforeseen failure', thrown, { requestId });
   const { slowClientTimeoutMs, historyDisabled } = config;
@@ -199,6 +203,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       metrics.observe(record);
       log.logRequest(record);
     },
+    ...(tracing.around !== undefined && { around: tracing.around }),
     onInternalError,
   });
   const inflight = (): Inflight => ({
@@ -222,6 +227,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     await accounts.close();
     await proofs.destroy();
     await exits.destroy();
+    await tracing.close();
   }
 
   return {

@@ -5,6 +5,7 @@ import { ConfigError, parseConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { readEnvFile } from './env-file.ts';
 import { createLog } from './log.ts';
+import { loadTracing } from './tracing/load-tracing.ts';
 
 const USAGE = `chat2api: an OpenAI-compatible proxy for the ChatGPT web backend
 
@@ -58,7 +59,9 @@ function settings(): Config {
 
 async function serve(config: Config): Promise<Running> {
   const log = createLog({ level: config.logLevel, format: config.logFormat });
-  const app = createApp(config, log);
+  shareTelemetrySettings();
+  const tracing = await loadTracing(process.env, (message) => log.warn(message));
+  const app = createApp(config, log, tracing === null ? {} : { tracing });
   try {
     const { port } = await app.listen();
     log.info('listening', { host: config.host, port, version: app.nativeBuild, threads: config.powThreads });
@@ -77,6 +80,13 @@ async function serve(config: Config): Promise<Running> {
       await log.close();
     },
   };
+}
+
+/** OpenTelemetry's packages read the process's own environment, and know nothing of `.env`. */
+function shareTelemetrySettings(): void {
+  for (const [name, value] of Object.entries(readEnvFile('.env', process.env))) {
+    if (name.startsWith('OTEL_')) process.env[name] = value;
+  }
 }
 
 /** Loaded only when asked for: the product does not contain its own upstream. */
