@@ -128,13 +128,13 @@ function toDataUrl(source: string): string {
 
 t.test('asked for without the packages: one warning, and the chats go on', async (t) => {
   const upstream = await startUpstream(t);
-  const { port, output } = await startProcess(t, {
+  const program = await startProcess(t, {
     CHATGPT_BASE_URL: upstream.origin,
     OTEL_TRACES_EXPORTER: 'otlp',
     NODE_OPTIONS: blocked('ERR_MODULE_NOT_FOUND'),
   });
-  t.equal((await askChat(port)).status, 200);
-  const warnings = output().match(/"level":"warn"[^\n]*/g);
+  t.equal((await askChat(program.port)).status, 200);
+  const warnings = program.output().match(/"level":"warn"[^\n]*/g);
   t.equal(warnings?.length, 1);
   t.match(
     warnings?.[0],
@@ -144,13 +144,13 @@ t.test('asked for without the packages: one warning, and the chats go on', async
 
 t.test('not asked for: nothing of it is loaded', async (t) => {
   const upstream = await startUpstream(t);
-  const { port, output } = await startProcess(t, {
+  const program = await startProcess(t, {
     CHATGPT_BASE_URL: upstream.origin,
     OTEL_SERVICE_NAME: 'edge-1',
     NODE_OPTIONS: blocked('ERR_BLOCKED'),
   });
-  t.equal((await askChat(port)).status, 200);
-  t.notMatch(output(), /"level":"(warn|error)"/);
+  t.equal((await askChat(program.port)).status, 200);
+  t.notMatch(program.output(), /"level":"(warn|error)"/);
 });
 
 t.test('which variables ask, and which forbid', async (t) => {

@@ -43,7 +43,10 @@ export function meteringCase(streams: number): Promise<Row[]> {
 }
 
 function meterOnly(meter: TurnMeter): (converse: Converse) => Converse {
-  return (converse) => meterPorts({ converse } as unknown as ChatPorts, meter).converse;
+  return (converse) => {
+    const ports = meterPorts({ converse } as unknown as ChatPorts, meter);
+    return (...ask) => ports.converse(...ask);
+  };
 }
 
 async function turns(): Promise<void> {
