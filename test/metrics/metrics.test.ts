@@ -255,7 +255,7 @@ t.test('chats are in one phase after the other', async (t) => {
   answers.push(askChat(program.port, { stream: true }));
   t.ok(await eventually(() => inPhase('place')), 'the second waits');
   answerRequirements();
-  t.ok(await eventually(() => inPhase('streaming')));
+  t.ok(await eventually(() => inPhase('streaming'), 30_000), 'once the proof is solved');
   t.notOk(await inPhase('clearance'));
   goOn();
   t.ok((await Promise.all(answers)).every(({ status }) => status === 200));
