@@ -6,6 +6,7 @@ import { benchPresolve } from './load/presolve.ts';
 import { benchStart } from './load/start.ts';
 import { benchStream } from './load/stream.ts';
 import { benchPool } from './micro/accounts/pool.ts';
+import { benchMetrics } from './micro/metrics/metrics.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
 import { benchProof } from './micro/sentinel/proof.ts';
 import { benchThreads } from './micro/threads/pool.ts';
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   faults: benchFaults,
   exits: benchExits,
   presolve: benchPresolve,
+  metrics: benchMetrics,
 };
 const EXIT_USAGE = 64;
 

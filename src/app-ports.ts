@@ -12,6 +12,7 @@ import type { Pressure } from './pressure.ts';
 import { createSentinel } from './sentinel/sentinel.ts';
 import type { Sentinel } from './sentinel/sentinel.ts';
 import type { ProofPool } from './threads/pool.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import { createUpstreamClient } from './upstream/client.ts';
 import { createDownloads } from './upstream/downloads.ts';
 import type { FileLinks } from './upstream/file-links.ts';
@@ -32,6 +33,8 @@ export interface AppSeams {
   readonly pressure?: Pressure;
   /** Held in the first quiet moment after listening; not given: none. Never rejects. */
   readonly rehearse?: () => Promise<void>;
+  /** Spans of requests; not given: none are made. Closed with the app. */
+  readonly tracing?: Tracing;
 }
 
 /** What the ports are made of. */

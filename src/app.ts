@@ -29,6 +29,10 @@ import { TrustedProxies } from './http/trusted-proxies.ts';
 import { createWaitingRoom } from './http/waiting-room.ts';
 import { createLateMetrics } from './late-metrics.ts';
 import type { Log } from './log.ts';
+import { meterPorts } from './metrics/metered-ports.ts';
+import { meterProofs } from './metrics/metered-proofs.ts';
+import { createTickClock } from './metrics/tick-clock.ts';
+import { TurnMeter } from './metrics/turn-meter.ts';
 import { createExchange } from './outbound/exchange.ts';
 import type { Exchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
@@ -40,6 +44,7 @@ import type { Ways } from './outbound/ways.ts';
 import { createPressure } from './pressure.ts';
 import { createProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
+import { UNTRACED } from './tracing/untraced.ts';
 import { createAccountCheck } from './upstream/account-check.ts';
 import { createFileLinks } from './upstream/file-links.ts';
 import { createFileStreams } from './upstream/file-streams.ts';
@@ -98,7 +103,8 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       elapsedMs,
     ),
   };
-  const exchange = createExchange(exits);
+  const tracing = seams.tracing ?? UNTRACED;
+  const exchange = tracing.exchange(createExchange(exits));
   const accounts = openAccounts(config, log, ways, exchange);
   const proofs = createProofPool({
     threads: config.powThreads,
@@ -109,10 +115,12 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   const fileLinks = createFileLinks({ nowMs: Date.now });
   const profile = profileOf(config);
   const files = createFileStreams({ exits, profile, links: fileLinks, idleMs: config.idleTimeoutMs });
-  const adapters = { exits, exchange, proofs, accounts, fileLinks, log };
+  const turns = new TurnMeter(createTickClock());
+  const watchedProofs = tracing.proofs(meterProofs(proofs, turns));
+  const adapters = { exits, exchange, proofs: watchedProofs, accounts, fileLinks, log };
   const { ports, models, sentinel } = createPorts(config, seams, adapters);
   const budget = createRetryBudget();
-  const complete = createComplete(ports, {
+  const completeUntraced = createComplete(tracing.ports(meterPorts(ports, turns)), {
     retryTimes: config.retryTimes,
     deadlines: {
       firstTokenMs: config.firstTokenTimeoutMs,
@@ -122,6 +130,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     random: Math.random,
     budget,
   });
+  const complete = tracing.complete(completeUntraced);
   const onInternalError = (requestId: string, thrown: unknown): void =>
     log.error('unforeseen failure', thrown, { requestId });
   const { slowClientTimeoutMs, historyDisabled } = config;
@@ -149,18 +158,22 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   });
   const desk = createDesk({ accounts, ways, check: createAccountCheck({ exchange, profile }) });
   const closingDown = new AbortController();
-  const metrics = createLateMetrics(
-    createMetricsSources({
+  const metrics = createLateMetrics({
+    sources: createMetricsSources({
+      proxyUrls: config.proxyUrls,
       inflight: () => inflight(),
+      turns,
       room,
       accounts,
       ways,
       proofs,
+      sentinel,
       budget,
       exits,
       pressure,
     }),
-  );
+    turns,
+  });
   const server = createServer({
     host: config.host,
     port: config.port,
@@ -197,9 +210,10 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     unreadyReasons: () => unreadyReasons(accounts, ways),
     readyFigures: () => ({ accounts: { usable: accounts.pool.usable, total: accounts.pool.size } }),
     onRequestEnd: (record) => {
-      metrics.observe(record);
+      metrics.observe(record, Date.now());
       log.logRequest(record);
     },
+    ...(tracing.around !== undefined && { around: tracing.around }),
     onInternalError,
   });
   const inflight = (): Inflight => ({
@@ -223,6 +237,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     await accounts.close();
     await proofs.destroy();
     await exits.destroy();
+    await tracing.close();
   }
 
   return {

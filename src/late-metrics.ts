@@ -1,5 +1,4 @@
-import type { RequestRecord } from './http/server.ts';
-import type { Metrics, MetricsSources } from './metrics/metrics.ts';
+import type { Metrics, MetricsOptions } from './metrics/metrics.ts';
 
 export interface LateMetrics extends Metrics {
   /** Idempotent; what was observed before is counted now. */
@@ -7,16 +6,16 @@ export interface LateMetrics extends Metrics {
 }
 
 /** Metrics that are loaded when they are told to, or when somebody looks. Somebody has to: until then they grow. */
-export function createLateMetrics(sources: MetricsSources): LateMetrics {
-  let early: RequestRecord[] = [];
+export function createLateMetrics(options: MetricsOptions): LateMetrics {
+  let early: Parameters<Metrics['observe']>[] = [];
   let metrics: Metrics | null = null;
   let loading: Promise<Metrics> | null = null;
   const load = (): Promise<Metrics> => (loading ??= create());
 
   async function create(): Promise<Metrics> {
     const { createMetrics } = await import('./metrics/metrics.ts');
-    metrics = createMetrics(sources);
-    for (const record of early) metrics.observe(record);
+    metrics = createMetrics(options);
+    for (const ended of early) metrics.observe(...ended);
     early = [];
     return metrics;
   }
@@ -25,9 +24,9 @@ export function createLateMetrics(sources: MetricsSources): LateMetrics {
     async load() {
       await load();
     },
-    observe(record) {
-      if (metrics === null) early.push(record);
-      else metrics.observe(record);
+    observe(...ended) {
+      if (metrics === null) early.push(ended);
+      else metrics.observe(...ended);
     },
     render: async () => (await load()).render(),
     /** Empty before the first page. */

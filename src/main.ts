@@ -6,6 +6,7 @@ import type { Config } from './config.ts';
 import { readEnvFile } from './env-file.ts';
 import { createLog } from './log.ts';
 import type { Log } from './log.ts';
+import { loadTracing } from './tracing/load-tracing.ts';
 
 const USAGE = `chat2api: an OpenAI-compatible proxy for the ChatGPT web backend
 
@@ -60,8 +61,11 @@ function settings(): Config {
 
 async function serve(config: Config): Promise<Running> {
   const log = createLog({ level: config.logLevel, format: config.logFormat });
+  shareTelemetrySettings();
+  const tracing = await loadTracing(process.env, (message) => log.warn(message));
   const app = createApp(config, log, {
     rehearse: async () => (await import('./rehearsal.ts')).rehearse(config),
+    ...(tracing !== null && { tracing }),
   });
   try {
     const { port } = await app.listen();
@@ -91,6 +95,13 @@ function endOnCrash(log: Log): void {
     log.error('crashed', thrown);
     void log.close().finally(() => process.exit(EXIT_CRASH));
   });
+}
+
+/** OpenTelemetry's packages read the process's own environment, and know nothing of `.env`. */
+function shareTelemetrySettings(): void {
+  for (const [name, value] of Object.entries(readEnvFile('.env', process.env))) {
+    if (name.startsWith('OTEL_')) process.env[name] = value;
+  }
 }
 
 /** Loaded only when asked for: the product does not contain its own upstream. */

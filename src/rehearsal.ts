@@ -84,7 +84,7 @@ async function holdChats(config: Config, exits: Exits, origin: string): Promise<
   try {
     for (let chat = 0; chat < CHATS; chat += 1) {
       const trace = {
-        startedAt: performance.now(),
+        startedAt: Date.now(),
         attempts: 0,
         leasedMs: null,
         clearedMs: null,

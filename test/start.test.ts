@@ -4,7 +4,9 @@ import cl100k from 'gpt-tokenizer/bpeRanks/cl100k_base';
 import o200k from 'gpt-tokenizer/bpeRanks/o200k_base';
 import t from 'tap';
 import { createLateMetrics } from '../src/late-metrics.ts';
-import type { MetricsSources } from '../src/metrics/metrics.ts';
+import type { LateMetrics } from '../src/late-metrics.ts';
+import type { MetricsSources } from '../src/metrics/sources.ts';
+import { TurnMeter } from '../src/metrics/turn-meter.ts';
 import { vocabularyFile } from '../src/tokens/vocabulary-file.ts';
 import { parseConfig } from '../src/config.ts';
 import { createStage } from '../src/rehearsal-stage.ts';
@@ -56,30 +58,49 @@ t.test("the built vocabularies are the library's", async (t) => {
 });
 
 const NO_SOURCES: MetricsSources = {
-  inFlight: () => ({}),
+  chats: () => ({}),
   waiting: () => ({}),
+  underWay: () => ({ requests: 0, leases: 0, upstreamCalls: 0 }),
   accounts: () => ({}),
   usableAccounts: () => 0,
+  eachAccount: () => [],
   nodes: () => [],
-  proofs: () => ({ solved: 0, tries: 0, busyMs: 0 }),
-  retries: () => ({ made: 0, denied: 0 }),
-  connections: () => ({ open: 0, opened: 0, requests: 0 }),
+  proofs: () => ({
+    queued: 0,
+    running: 0,
+    backlogMs: 0,
+    presolved: 0,
+    solved: 0,
+    failed: 0,
+    tries: 0,
+    busyMs: 0,
+    waitedMs: 0,
+    lostSlices: 0,
+  }),
+  retries: () => ({ made: 0, denied: 0, retrying: 0, allowed: 3 }),
+  connections: () => ({ open: 0, opened: 0, reused: 0, requests: 0 }),
   pressure: () => ({ loopDelayMs: 0, heapShare: 0, memoryShare: 0 }),
 };
 
+const lateMetrics = (): LateMetrics =>
+  createLateMetrics({ sources: NO_SOURCES, turns: new TurnMeter(() => 0) });
+
 t.test('requests that end before the metrics are loaded are counted, once', async (t) => {
-  const metrics = createLateMetrics(NO_SOURCES);
+  const metrics = lateMetrics();
   const observe = (): void =>
-    metrics.observe({
-      requestId: 'r',
-      method: 'get',
-      route: '/x',
-      status: 200,
-      outcome: 'ok',
-      durationMs: 1,
-      bytesOut: 0,
-      notes: {},
-    });
+    metrics.observe(
+      {
+        requestId: 'r',
+        method: 'get',
+        route: '/x',
+        status: 200,
+        outcome: 'ok',
+        durationMs: 1,
+        bytesOut: 0,
+        notes: {},
+      },
+      1,
+    );
   observe();
   observe();
   await metrics.load();
@@ -90,7 +111,7 @@ t.test('requests that end before the metrics are loaded are counted, once', asyn
 });
 
 t.test('the warm-up waits for a quiet moment, and ends with the program', async (t) => {
-  const metrics = createLateMetrics(NO_SOURCES);
+  const metrics = lateMetrics();
   const loads: string[] = [];
   const watched = { ...metrics, load: async () => void loads.push(isBusy ? 'busy' : 'quiet') };
   let isBusy = true;

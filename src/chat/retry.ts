@@ -93,6 +93,8 @@ function mayHaveStarted({ code, unsent }: ChatError, { asked, opened }: RetrySta
 export interface RetryBudget {
   readonly active: number;
   readonly retrying: number;
+  /** How many may be retrying now. */
+  readonly allowed: number;
   /** Since the start. */
   readonly totals: { readonly made: number; readonly denied: number };
   /** A turn begins; the returned function, idempotent, ends it. */
@@ -117,6 +119,7 @@ export function createRetryBudget({ share, min }: RetryBudgetOptions = BUDGET): 
   const active = createTally();
   const retrying = createTally();
   const totals = { made: 0, denied: 0 };
+  const allowed = (): number => Math.max(min, active.count * share);
   return {
     totals,
     get active() {
@@ -125,9 +128,12 @@ export function createRetryBudget({ share, min }: RetryBudgetOptions = BUDGET): 
     get retrying() {
       return retrying.count;
     },
+    get allowed() {
+      return allowed();
+    },
     enter: () => active.add(),
     take(isFree = false) {
-      const isSpent = !isFree && retrying.count + 1 > Math.max(min, active.count * share);
+      const isSpent = !isFree && retrying.count + 1 > allowed();
       totals[isSpent ? 'denied' : 'made'] += 1;
       if (isFree) return () => {};
       return isSpent ? null : retrying.add();

@@ -92,7 +92,7 @@ async function answer(
   output.onShutdown((error) => turns.abort(error));
   const traces = Array.from({ length: chat.n }, newTrace);
   // The first choice speaks for all in the log.
-  reply.note({ model: chat.turn.model.slug, trace: traces[0] as Trace });
+  reply.note({ model: chat.turn.model.slug, stream: chat.stream, trace: traces[0] as Trace });
   const sinks = traces.map((_, index) => new ChoiceSink(index, output, limits));
   try {
     const [promptTokens] = await Promise.all([

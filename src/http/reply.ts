@@ -15,6 +15,8 @@ export type Outcome = 'ok' | 'error' | 'client_gone' | 'slow_client' | 'shutdown
 export interface ReplyNotes {
   /** The backend's name of the model: never the client's own words. */
   model?: string;
+  /** The answer was wanted as a stream. */
+  stream?: boolean;
   trace?: Trace;
   /** What the client was told, whether by status or in a frame. */
   error?: ChatError;

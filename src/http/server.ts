@@ -7,6 +7,7 @@ import type { ReadyFigures } from './health-routes.ts';
 import { Reply } from './reply.ts';
 import type { Outcome, ReplyNotes } from './reply.ts';
 import { takeSnapshot } from './request.ts';
+import type { RequestSnapshot } from './request.ts';
 import { createRouter } from './router.ts';
 import type { Match, Route, Router } from './router.ts';
 import { loadUws } from './uws.ts';
@@ -43,6 +44,8 @@ export interface ServerOptions {
   /** What `/readyz` tells beside. */
   readyFigures(): ReadyFigures;
   onRequestEnd(record: RequestRecord): void;
+  /** Is called in place of handling a request, and has to call `handle`, at once; absent: nothing lies between. */
+  readonly around?: (route: string, request: RequestSnapshot, reply: Reply, handle: () => void) => void;
   onInternalError(requestId: string, error: unknown): void;
 }
 
@@ -198,7 +201,10 @@ class UwsServer implements Server {
     this.#inflight.add(reply);
     // Not at once: a request in the same packet would still be answered, behind a late answer it is cut off.
     if (ambiguity !== null) return void setImmediate(() => reply.fail(ambiguity));
-    dispatch(match, request, reply, this.#draining !== null, onListenerError);
+    const { around } = this.#options;
+    const handle = (): void => dispatch(match, request, reply, this.#draining !== null, onListenerError);
+    if (around === undefined) handle();
+    else around(routeOf(match), request, reply, handle);
     reply.sealBody();
   }
 
@@ -247,11 +253,15 @@ function toMatch(fallback: Fallback): Match {
   return { kind: 'found', route, parameter: null };
 }
 
+function routeOf(match: Match): string {
+  return match.kind === 'found' ? match.route.path : 'unknown';
+}
+
 function toRecord(reply: Reply, method: string, match: Match, durationMs: number): RequestRecord {
   return {
     requestId: reply.requestId,
     method,
-    route: match.kind === 'found' ? match.route.path : 'unknown',
+    route: routeOf(match),
     status: reply.status,
     bytesOut: reply.bytesOut,
     durationMs,
