@@ -86,6 +86,8 @@ export interface Clearances extends Pick<ChatPorts, 'clear'> {
   adopt(prepared: Prepared, session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance | null>;
 }
 
+type Proof = Pick<Clearance, 'proofToken' | 'search'>;
+
 /** What the backend wants of a session, and the text that both proofs are about. */
 interface Challenge {
   readonly wanted: Requirements;
@@ -118,11 +120,15 @@ export function createClearance(options: ClearanceOptions): Clearances {
     const challenge = await fetchChallenge(session, signal);
     const { wanted } = challenge;
     if (options.modelLists === null) refuseUnpaid(slug, wanted.persona);
-    const [proof, arkoseToken] = await together(signal, (either) => [
-      prove(challenge, 'client', either),
-      wanted.arkose === null ? Promise.resolve(null) : arkose(wanted.arkose.blob, either),
-    ]);
+    const [proof, arkoseToken] = await answers(challenge, signal);
     return { requirementsToken: wanted.token, arkoseToken, ...proof };
+  }
+
+  async function answers(challenge: Challenge, signal: AbortSignal): Promise<[Proof, string | null]> {
+    const { wanted } = challenge;
+    if (wanted.arkose === null) return [await prove(challenge, 'client', signal), null];
+    const { blob } = wanted.arkose;
+    return together(signal, (either) => [prove(challenge, 'client', either), arkose(blob, either)]);
   }
 
   async function prepare(session: Session, signal: AbortSignal): Promise<Prepared | null> {
@@ -172,7 +178,7 @@ export function createClearance(options: ClearanceOptions): Clearances {
     { wanted, text }: Challenge,
     urgency: Urgency,
     signal: AbortSignal,
-  ): Promise<Pick<Clearance, 'proofToken' | 'search'>> {
+  ): Promise<Proof> {
     if (wanted.proof === null) return { proofToken: null };
     const { seed, difficulty } = wanted.proof;
     const puzzle: ProofPuzzle = { seed, difficulty, text: fitToSeed(text, seed, random) };
