@@ -34,6 +34,7 @@ import { timedSend } from './outbound/timed-send.ts';
 import { createWays } from './outbound/ways.ts';
 import type { Ways } from './outbound/ways.ts';
 import { createPressure } from './pressure.ts';
+import type { LocalSearch } from './sentinel/search-here.ts';
 import { createProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
 import { createAccountCheck } from './upstream/account-check.ts';
@@ -105,7 +106,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   const profile = profileOf(config);
   const files = createFileStreams({ exits, profile, links: fileLinks, idleMs: config.idleTimeoutMs });
   const adapters = { exits, exchange, proofs, accounts, fileLinks, log };
-  const { ports, models, sentinel } = createPorts(config, seams, adapters);
+  const { ports, models, sentinel, localSearch } = createPorts(config, seams, adapters);
   const budget = createRetryBudget();
   const complete = createComplete(ports, {
     retryTimes: config.retryTimes,
@@ -226,11 +227,20 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       await accounts.begin();
       const address = await server.listen();
       // A vocabulary blocks the thread while it loads: better now than under somebody's stream.
-      void loadTokenizer('o200k_base').then(() => loadTokenizer('cl100k_base'));
+      void compileSearch(localSearch)
+        .then(() => loadTokenizer('o200k_base'))
+        .then(() => loadTokenizer('cl100k_base'));
       return address;
     },
     close: () => (closing ??= close()),
   };
+}
+
+/** The threads' search, here too: takes some 5 ms. */
+async function compileSearch({ use }: LocalSearch): Promise<void> {
+  const { loadKernel } = await import('../workers/kernel/load.ts');
+  const kernel = loadKernel();
+  if (kernel !== null) use((task) => kernel.search(task, () => false));
 }
 
 function openAccounts(config: Config, log: Log, ways: Ways, exchange: Exchange): Accounts {
