@@ -237,10 +237,10 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
 }
 
 /** The threads' search, here too: takes some 5 ms. */
-async function compileSearch({ use }: LocalSearch): Promise<void> {
+async function compileSearch(local: LocalSearch): Promise<void> {
   const { loadKernel } = await import('../workers/kernel/load.ts');
   const kernel = loadKernel();
-  if (kernel !== null) use((task) => kernel.search(task, () => false));
+  if (kernel !== null) local.use((task) => kernel.search(task, () => false));
 }
 
 function openAccounts(config: Config, log: Log, ways: Ways, exchange: Exchange): Accounts {

@@ -57,15 +57,11 @@ interface FailedAttempt extends Pick<
  */
 export function createComplete(ports: ChatPorts, policy: CompletePolicy): CompleteTurn {
   const budget = policy.budget ?? createRetryBudget();
-  return async (turn, caller, sink, clientSignal, trace) => {
+  return async (turn, caller, sink, scope, trace) => {
     const { totalMs } = policy.deadlines;
     const endsAt = performance.now() + totalMs;
     const leftMs = (): number => endsAt - performance.now();
     const leaveBudget = budget.enter();
-    const scope = new AbortController();
-    const leave = (): void => scope.abort(clientSignal.reason);
-    if (clientSignal.aborted) leave();
-    clientSignal.addEventListener('abort', leave, { once: true });
     const total = new Deadline(totalMs, () => {
       // A long answer is nobody's fault.
       const details = { place: 'neither' } as const;
@@ -77,7 +73,6 @@ export function createComplete(ports: ChatPorts, policy: CompletePolicy): Comple
     } finally {
       leaveBudget();
       total.stop();
-      clientSignal.removeEventListener('abort', leave);
     }
   };
 }

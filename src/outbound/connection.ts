@@ -15,11 +15,7 @@ export interface Connection {
   /** How much the server has said on it, TLS taken off. */
   readonly bytesRead: number;
   /** Only for a free connection; when `scope` ends before the connection stands, it is given up. */
-  dispatch(
-    options: Dispatcher.DispatchOptions,
-    handler: Dispatcher.DispatchHandler,
-    scope: Scope,
-  ): void;
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler, scope: Scope): void;
   destroy(): Promise<void>;
 }
 

@@ -175,11 +175,7 @@ export function createClearance(options: ClearanceOptions): Clearances {
     return { wanted, search, text };
   }
 
-  async function prove(
-    { wanted, text }: Challenge,
-    urgency: Urgency,
-    signal: AbortSignal,
-  ): Promise<Proof> {
+  async function prove({ wanted, text }: Challenge, urgency: Urgency, signal: AbortSignal): Promise<Proof> {
     if (wanted.proof === null) return { proofToken: null };
     const { seed, difficulty } = wanted.proof;
     const puzzle: ProofPuzzle = { seed, difficulty, text: fitToSeed(text, seed, random) };
