@@ -9,6 +9,8 @@ import type { Exits } from './outbound/exits.ts';
 import { createFetchFile } from './outbound/fetch-file.ts';
 import type { SetPolicy } from './outbound/node-set.ts';
 import type { Pressure } from './pressure.ts';
+import { createLocalSearch } from './sentinel/search-here.ts';
+import type { LocalSearch } from './sentinel/search-here.ts';
 import { createSentinel } from './sentinel/sentinel.ts';
 import type { Sentinel } from './sentinel/sentinel.ts';
 import type { ProofPool } from './threads/pool.ts';
@@ -51,6 +53,7 @@ export interface AppPorts {
   readonly ports: ChatPorts;
   readonly models: OwnModels;
   readonly sentinel: Sentinel;
+  readonly localSearch: LocalSearch;
 }
 
 export function profileOf({ userAgent, authKey }: Config): ClientProfile {
@@ -66,7 +69,9 @@ export function createPorts(config: Config, seams: AppSeams, adapters: Adapters)
   const nowMs = (): number => performance.now();
   const origins = config.chatgptBaseUrls;
   const modelLists = createModelLists({ exchange, profile, origins, visit, visited, nowMs });
+  const localSearch = createLocalSearch();
   const sentinel = createSentinel({
+    searchHere: localSearch.search,
     converse: createUpstreamClient({ exits, profile, newId }).converse,
     powSearch: config.powSearch,
     presolve: config.presolve,
@@ -90,6 +95,7 @@ export function createPorts(config: Config, seams: AppSeams, adapters: Adapters)
     ports: { lease: forgetting(lease, sentinel), clear, attach, converse, drawing, link },
     models: modelLists.own,
     sentinel,
+    localSearch,
   };
 }
 

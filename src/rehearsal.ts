@@ -91,7 +91,7 @@ async function holdChats(config: Config, exits: Exits, origin: string): Promise<
         openedMs: null,
         firstTextMs: null,
       };
-      await complete(TURN, { kind: 'visitor' }, sink, AbortSignal.timeout(TIMEOUT_MS), trace);
+      await complete(TURN, { kind: 'visitor' }, sink, new AbortController(), trace);
     }
   } finally {
     sentinel.close();

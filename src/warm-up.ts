@@ -4,6 +4,7 @@ import { loadTokenizer } from './tokens/tokenizer.ts';
 
 export interface WarmUpOptions {
   readonly rehearse?: (() => Promise<void>) | undefined;
+  readonly compileSearch: () => Promise<void>;
   readonly metrics: LateMetrics;
   /** Nobody waits for the thread now. */
   readonly isQuiet: () => boolean;
@@ -21,14 +22,16 @@ const MAX_WAIT_MS = 2_000;
  * All that a start does without and requests want later, in the order in which they do; who wants it
  * earlier loads it earlier. Every step blocks the thread for a while, so each has a quiet moment of its own.
  *
+ * - the threads' search, for the proofs that are short enough to be done here
  * - the rehearsal: halves the time of a first chat that comes after it
  * - the metrics' library: 100 modules, 60 ms of processor time, and nobody looks before the first scrape
  * - the vocabularies: for chats whose tokens are counted
  * - web sockets: 14 modules, 36 ms, for backends and web sites that use them
  */
 export async function warmUp(options: WarmUpOptions): Promise<void> {
-  const { rehearse = async () => {}, metrics, isQuiet, signal } = options;
+  const { rehearse = async () => {}, compileSearch, metrics, isQuiet, signal } = options;
   const steps: readonly (() => Promise<unknown>)[] = [
+    compileSearch,
     rehearse,
     () => loadTokenizer('o200k_base'),
     () => metrics.load(),

@@ -114,18 +114,19 @@ t.test('the warm-up waits for a quiet moment, and ends with the program', async 
   const metrics = lateMetrics();
   const loads: string[] = [];
   const watched = { ...metrics, load: async () => void loads.push(isBusy ? 'busy' : 'quiet') };
+  const compileSearch = async (): Promise<void> => {};
   let isBusy = true;
   const closing = new AbortController();
   // The warm-up keeps no process alive.
   const alive = setInterval(() => {}, 1_000);
   t.teardown(() => clearInterval(alive));
-  const warming = warmUp({ metrics: watched, isQuiet: () => !isBusy, signal: closing.signal });
+  const warming = warmUp({ compileSearch, metrics: watched, isQuiet: () => !isBusy, signal: closing.signal });
   setTimeout(() => (isBusy = false), 300);
   await warming;
   t.same(loads, ['quiet']);
 
   isBusy = true;
-  const ending = warmUp({ metrics: watched, isQuiet: () => !isBusy, signal: closing.signal });
+  const ending = warmUp({ compileSearch, metrics: watched, isQuiet: () => !isBusy, signal: closing.signal });
   closing.abort();
   await ending;
   t.same(loads, ['quiet'], 'nothing is loaded any more');

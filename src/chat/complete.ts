@@ -1,5 +1,4 @@
 import { ChatError, toChatError } from '../errors.ts';
-import { together } from '../together.ts';
 import type { Ask, Caller, Turn } from '../conversation/turn.ts';
 import { Answer } from './answer.ts';
 import { awaitDrawing } from './await-drawing.ts';
@@ -16,7 +15,7 @@ import {
   withRetryAfter,
 } from './retry.ts';
 import type { RetryBudget, RetryState } from './retry.ts';
-import { uploadAll } from './upload-all.ts';
+import { clearAndUpload } from './clear-and-upload.ts';
 
 export interface CompletePolicy {
   /** Further attempts before the first byte. */
@@ -58,15 +57,11 @@ interface FailedAttempt extends Pick<
  */
 export function createComplete(ports: ChatPorts, policy: CompletePolicy): CompleteTurn {
   const budget = policy.budget ?? createRetryBudget();
-  return async (turn, caller, sink, clientSignal, trace) => {
+  return async (turn, caller, sink, scope, trace) => {
     const { totalMs } = policy.deadlines;
     const endsAt = performance.now() + totalMs;
     const leftMs = (): number => endsAt - performance.now();
     const leaveBudget = budget.enter();
-    const scope = new AbortController();
-    const leave = (): void => scope.abort(clientSignal.reason);
-    if (clientSignal.aborted) leave();
-    clientSignal.addEventListener('abort', leave, { once: true });
     const total = new Deadline(totalMs, () => {
       // A long answer is nobody's fault.
       const details = { place: 'neither' } as const;
@@ -78,7 +73,6 @@ export function createComplete(ports: ChatPorts, policy: CompletePolicy): Comple
     } finally {
       leaveBudget();
       total.stop();
-      clientSignal.removeEventListener('abort', leave);
     }
   };
 }
@@ -130,10 +124,7 @@ async function attempt(
   const parentMessageId = turn.parentMessageId ?? lease.lastMessageId;
   let failure: ChatError | null = null;
   try {
-    const [cleared, uploads] = await together(signal, (either) => [
-      ports.clear(lease.session, turn, either),
-      uploadAll(ports, lease.session, turn, either),
-    ]);
+    const [cleared, uploads] = await clearAndUpload(ports, lease.session, turn, signal);
     trace.clearedMs = Date.now() - trace.startedAt;
     let clearance = cleared;
     let ask: Ask = { turn: { ...turn, parentMessageId }, uploads, continued: null };

@@ -53,7 +53,7 @@ async function draw(
   // The first drawing speaks for all in the log.
   if (first !== undefined) reply.note({ model: turn.model.slug, trace: first.trace });
   try {
-    await Promise.all(drawings.map(({ sink, trace }) => complete(turn, caller, sink, turns.signal, trace)));
+    await Promise.all(drawings.map(({ sink, trace }) => complete(turn, caller, sink, turns, trace)));
   } finally {
     turns.abort();
   }

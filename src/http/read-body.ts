@@ -13,6 +13,7 @@ export function readBody(reply: Reply, request: RequestSnapshot, maxBytes: numbe
     const chunks: Buffer[] = [];
     let bytes = 0;
     let refused = declaredBytes > maxBytes;
+    let isWhole = false;
     const refuse = (): void => {
       refused = true;
       chunks.length = 0;
@@ -24,9 +25,12 @@ export function readBody(reply: Reply, request: RequestSnapshot, maxBytes: numbe
       if (bytes > maxBytes) return refuse();
       // The native chunk is emptied when this callback returns.
       if (chunk.byteLength > 0) chunks.push(Buffer.from(new Uint8Array(chunk)));
-      if (isLast) resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes));
+      if (!isLast) return;
+      isWhole = true;
+      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes));
     });
-    reply.onClose(() => reject(new Error('the reply ended before the body was complete')));
+    // Every reply closes, and an error takes a stack trace: 25 us for each chat that ended well.
+    reply.onClose(() => isWhole || reject(new Error('the reply ended before the body was complete')));
     if (refused) refuse();
   });
   // A handler may answer without ever looking at the body that it claimed.

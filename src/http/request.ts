@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { HttpRequest, HttpResponse } from './uws.ts';
 
 /** Everything about a request but its body, copied while the native request is still valid. */
@@ -54,5 +54,6 @@ function copyHeaders(req: HttpRequest): Map<string, string> {
 /** The caller's own id when it is fit for logs and headers. */
 function requestId(proposed: string | undefined): string {
   if (proposed !== undefined && SANE_ID.test(proposed)) return proposed;
-  return `req_${randomBytes(16).toString('hex')}`;
+  // Node makes them in batches: 0.3 us, where asking for as many random bytes takes 3.6.
+  return `req_${randomUUID().replaceAll('-', '')}`;
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { buildConnector, Dispatcher } from 'undici';
 import type { Dial } from './dial.ts';
+import type { Scope } from './scope.ts';
 import { Client } from './undici.ts';
 
 /**
@@ -13,12 +14,8 @@ export interface Connection {
   readonly answers: number;
   /** How much the server has said on it, TLS taken off. */
   readonly bytesRead: number;
-  /** Only for a free connection; when `signal` fires before the connection stands, it is given up. */
-  dispatch(
-    options: Dispatcher.DispatchOptions,
-    handler: Dispatcher.DispatchHandler,
-    signal: AbortSignal,
-  ): void;
+  /** Only for a free connection; when `scope` ends before the connection stands, it is given up. */
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler, scope: Scope): void;
   destroy(): Promise<void>;
 }
 
@@ -38,16 +35,16 @@ const KEEP_ALIVE_MARGIN_MS = 1_000;
 export function createConnection(origin: string, dial: Dial, owner: ConnectionOwner): Connection {
   let socket: Socket | null = null;
   let answers = 0;
-  let wanted: AbortSignal | null = null;
+  let wanted: Scope | null = null;
 
   const connect: buildConnector.connector = ({ protocol, hostname, port }, callback) => {
     // Undici opens anew what broke under a request that was given up.
-    if (wanted === null || wanted.aborted) {
+    if (wanted === null || wanted.isOver) {
       callback(new Error('nobody asks any more'), null);
       return;
     }
     const target = { protocol, host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
-    dial(target, wanted).then(
+    dial(target, wanted.signal).then(
       (opened) => {
         socket = opened;
         answers = 0;
@@ -89,8 +86,8 @@ export function createConnection(origin: string, dial: Dial, owner: ConnectionOw
     get bytesRead() {
       return socket?.bytesRead ?? 0;
     },
-    dispatch(options, handler, signal) {
-      wanted = signal;
+    dispatch(options, handler, scope) {
+      wanted = scope;
       client.dispatch(options, handler);
       // What cannot be sent is refused at once, and nothing drains.
       onFree();

@@ -5,6 +5,7 @@ import type { Belief } from './belief.ts';
 import { createConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import type { Dial } from './dial.ts';
+import type { Scope } from './scope.ts';
 
 /** Each stream holds one. Far above MAX_INFLIGHT's default: admission limits streams, not this. */
 const MAX_CONNECTIONS = 50_000;
@@ -26,8 +27,8 @@ export interface Parcel {
   readonly toHandler: (connection: Connection) => Dispatcher.DispatchHandler;
   /** No connection could be had for it. */
   readonly onRefused: (error: ChatError) => void;
-  /** Fires when the request is over early: no connection is made for it any more. */
-  readonly signal: AbortSignal;
+  /** Ends when the request is over early: no connection is made for it any more. */
+  readonly scope: Scope;
   /** It was sent before, and goes on a new connection now. */
   readonly isResent: boolean;
 }
@@ -60,12 +61,12 @@ export function createRoute(base: string, dial: Dial, traffic = createTraffic())
   let waiting = 0;
   let phase: 'open' | 'closing' | 'destroyed' = 'open';
 
-  function take({ options, toHandler, onRefused, signal, isResent }: Parcel): void {
+  function take({ options, toHandler, onRefused, scope, isResent }: Parcel): void {
     if (phase === 'destroyed') return onRefused(shuttingDown());
     if (busy.size >= MAX_CONNECTIONS) return onRefused(tooMany());
     const connection = (isResent ? undefined : free.pop()) ?? open();
     busy.add(connection);
-    connection.dispatch(options, toHandler(connection), signal);
+    connection.dispatch(options, toHandler(connection), scope);
   }
 
   function open(): Connection {
@@ -118,7 +119,7 @@ export function createRoute(base: string, dial: Dial, traffic = createTraffic())
       waiting += 1;
       setImmediate(() => {
         waiting -= 1;
-        if (!parcel.signal.aborted) take(parcel);
+        if (!parcel.scope.isOver) take(parcel);
         restIfOver();
       });
     },

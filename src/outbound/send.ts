@@ -7,6 +7,7 @@ import type { Departure } from './departure.ts';
 import { toNetworkFailure } from './network-failure.ts';
 import type { Progress } from './network-failure.ts';
 import type { Route } from './route.ts';
+import { Scope } from './scope.ts';
 
 export interface OutboundRequest {
   /** Scheme, host and port; a path behind them goes before `path`. */
@@ -53,7 +54,7 @@ export function sendThrough(
   label: string | null,
 ): SendControl {
   let progress: Progress = 'dialling';
-  let scope = new AbortController();
+  let scope = new Scope();
   let controller: Dispatcher.DispatchController | null = null;
   let departure: Departure | null = null;
   let isResent = false;
@@ -62,7 +63,7 @@ export function sendThrough(
 
   const end = (reason: Error): void => {
     isDone = true;
-    scope.abort(reason);
+    scope.end(reason);
   };
   const fail = (error: Error): void => {
     if (isDone) return;
@@ -88,8 +89,8 @@ export function sendThrough(
   }
 
   function goAgain(over: Route): void {
-    scope.abort();
-    scope = new AbortController();
+    scope.end(new Error('sent once more'));
+    scope = new Scope();
     [progress, controller, departure, isResent] = ['dialling', null, null, true];
     carry(over);
   }
@@ -126,7 +127,7 @@ export function sendThrough(
     // The dispatcher takes whatever can be iterated; its types know streams only.
     const sent = body as string | Readable | null;
     const options = { method, path: over.prefix + path, headers: { ...headers }, body: sent };
-    over.carry({ options, toHandler, onRefused: fail, signal: scope.signal, isResent });
+    over.carry({ options, toHandler, onRefused: fail, scope, isResent });
   }
 
   // Later, so that the caller has the control in hand before the reader hears anything.

@@ -16,8 +16,8 @@ import { noModel } from '../upstream/protocol/refusal.ts';
 import { createArkose } from './arkose.ts';
 import { browserConfig } from './browser-config.ts';
 import { fitToSeed } from './fit-to-seed.ts';
-import { createNodeHasher } from './node-hasher.ts';
-import { encodeAnswer, isTooHard, passes, requirementsToken, searchProof } from './proof.ts';
+import { encodeAnswer, isTooHard, passes, requirementsToken } from './proof.ts';
+import type { SearchHere } from './proof.ts';
 import { fetchRequirements } from './requirements.ts';
 import type { Requirements } from './requirements.ts';
 import type { Search, SearchOrder } from './search-order.ts';
@@ -34,6 +34,8 @@ export interface ClearanceOptions {
   readonly conversationOnly: boolean;
   /** CHECK_MODEL: where to look a model up before it is used; null: only known restrictions count. */
   readonly modelLists: Pick<ModelLists, 'list'> | null;
+  /** For the little that is searched on this thread. */
+  readonly searchHere: SearchHere;
   readonly searchOrder: Pick<SearchOrder, 'choose'>;
   /** Wall clock, for the date in the proof. */
   readonly nowMs: () => number;
@@ -86,6 +88,8 @@ export interface Clearances extends Pick<ChatPorts, 'clear'> {
   adopt(prepared: Prepared, session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance | null>;
 }
 
+type Proof = Pick<Clearance, 'proofToken' | 'search'>;
+
 /** What the backend wants of a session, and the text that both proofs are about. */
 interface Challenge {
   readonly wanted: Requirements;
@@ -109,7 +113,6 @@ export function createClearance(options: ClearanceOptions): Clearances {
     timeoutMs: options.arkoseTimeoutMs ?? ARKOSE_TIMEOUT_MS,
   });
   const timeoutMs = options.requirementsTimeoutMs ?? REQUIREMENTS_TIMEOUT_MS;
-  const here = { hasher: createNodeHasher(), isCancelled: () => false };
 
   async function clear(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance> {
     if (options.conversationOnly) return NOTHING;
@@ -118,11 +121,15 @@ export function createClearance(options: ClearanceOptions): Clearances {
     const challenge = await fetchChallenge(session, signal);
     const { wanted } = challenge;
     if (options.modelLists === null) refuseUnpaid(slug, wanted.persona);
-    const [proof, arkoseToken] = await together(signal, (either) => [
-      prove(challenge, 'client', either),
-      wanted.arkose === null ? Promise.resolve(null) : arkose(wanted.arkose.blob, either),
-    ]);
+    const [proof, arkoseToken] = await answers(challenge, signal);
     return { requirementsToken: wanted.token, arkoseToken, ...proof };
+  }
+
+  async function answers(challenge: Challenge, signal: AbortSignal): Promise<[Proof, string | null]> {
+    const { wanted } = challenge;
+    if (wanted.arkose === null) return [await prove(challenge, 'client', signal), null];
+    const { blob } = wanted.arkose;
+    return together(signal, (either) => [prove(challenge, 'client', either), arkose(blob, either)]);
   }
 
   async function prepare(session: Session, signal: AbortSignal): Promise<Prepared | null> {
@@ -162,21 +169,17 @@ export function createClearance(options: ClearanceOptions): Clearances {
     const search = searchOrder.choose(session.origin);
     const browser = { userAgent: profile.userAgent, ...page };
     const text = browserConfig(browser, { nowMs, random, newId }, search);
-    const p = requirementsToken(text, String(random()), here);
+    const p = requirementsToken(text, String(random()), options.searchHere);
     const wanted = await fetchRequirements({ exchange, profile, timeoutMs, nowMs }, session, p, signal);
     refuseTooHard(wanted.proof, options.hardestDifficulty);
     return { wanted, search, text };
   }
 
-  async function prove(
-    { wanted, text }: Challenge,
-    urgency: Urgency,
-    signal: AbortSignal,
-  ): Promise<Pick<Clearance, 'proofToken' | 'search'>> {
+  async function prove({ wanted, text }: Challenge, urgency: Urgency, signal: AbortSignal): Promise<Proof> {
     if (wanted.proof === null) return { proofToken: null };
     const { seed, difficulty } = wanted.proof;
     const puzzle: ProofPuzzle = { seed, difficulty, text: fitToSeed(text, seed, random) };
-    const base64 = searchHere(puzzle) ?? (await options.pool.solve(puzzle, signal, urgency)).base64;
+    const base64 = trySome(puzzle) ?? (await options.pool.solve(puzzle, signal, urgency)).base64;
     // One hash by another implementation: an answer that we know to be wrong costs the address its name.
     const digest = createHash('sha3-512')
       .update(seed + base64)
@@ -187,10 +190,10 @@ export function createClearance(options: ClearanceOptions): Clearances {
   }
 
   /** Null: worth a thread. */
-  function searchHere(puzzle: ProofPuzzle): string | null {
+  function trySome(puzzle: ProofPuzzle): string | null {
     if (expectedTries(puzzle.difficulty) > HERE_EXPECTED_TRIES) return null;
     const range = { from: 0, tries: HERE_MOST_TRIES, cancel: NO_CANCEL };
-    const result = searchProof({ type: 'proof', ...puzzle, ...range }, here);
+    const result = options.searchHere({ type: 'proof', ...puzzle, ...range });
     return result.type === 'solved' ? result.answer : null;
   }
 

@@ -72,18 +72,22 @@ export function encodeAnswer(base64: string): string {
   return ANSWER_PREFIX + base64;
 }
 
+/** One search from beginning to end, on the thread that asks. */
+export type SearchHere = (task: ProofTask) => ProofResult;
+
+const NO_CANCEL = new SharedArrayBuffer(4);
+
 /** The `p` of a requirements call. Takes some 16 hashes, so it is cheaper done than handed to a thread. */
-export function requirementsToken(text: ProofText, seed: string, context: SearchContext): string {
-  const task: ProofTask = {
+export function requirementsToken(text: ProofText, seed: string, search: SearchHere): string {
+  const result = search({
     type: 'proof',
     seed,
     difficulty: REQUIREMENTS_DIFFICULTY,
     text,
     from: 0,
     tries: REQUIREMENTS_TRIES,
-    cancel: new SharedArrayBuffer(4),
-  };
-  const result = searchProof(task, context);
+    cancel: NO_CANCEL,
+  });
   const answer = result.type === 'solved' ? result.answer : encodeConfig(text, 0);
   return REQUIREMENTS_PREFIX + answer;
 }

@@ -71,10 +71,10 @@ export class Tracing {
   };
 
   complete(complete: CompleteTurn): CompleteTurn {
-    return (turn, caller, sink, signal, trace) =>
-      this.#during('chat', { 'gen_ai.request.model': turn.model.slug }, signal, (span, context) => {
+    return (turn, caller, sink, ending, trace) =>
+      this.#during('chat', { 'gen_ai.request.model': turn.model.slug }, ending.signal, (span, context) => {
         const traced: TracedTurn = { span, trace, lastFailure: null };
-        const work = (): Promise<void> => complete(turn, caller, sink, signal, trace);
+        const work = (): Promise<void> => complete(turn, caller, sink, ending, trace);
         return this.#scopes
           .run({ context, turn: traced }, work)
           .finally(() => span.setAttribute('chat2api.attempts', trace.attempts));

@@ -6,7 +6,7 @@ import type { Exits } from '../outbound/exits.ts';
 import type { OutboundRequest, ResponseHeaders, SendControl } from '../outbound/send.ts';
 import { createBadBody, createInflatedBody, createPlainBody, createWholeBody } from './answer-body.ts';
 import type { AnswerBody } from './answer-body.ts';
-import { baseHeaders, basePath } from './headers.ts';
+import { baseHeaders, basePath, withHeaders } from './headers.ts';
 import type { ClientProfile, Headers } from './headers.ts';
 import { encodeTurn } from './protocol/encode-turn.ts';
 import { toRefusal, toWrongAnswer } from './protocol/refusal.ts';
@@ -22,6 +22,8 @@ export interface UpstreamClientOptions {
   /** How long a web socket that several calls share may stand unused. */
   readonly socketIdleMs?: number;
 }
+
+const EVENT_STREAM: Headers = { accept: 'text/event-stream' };
 
 /** The conversation call. Has no deadlines of its own but CONNECT_TIMEOUT_MS: the spine has the others. */
 export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatPorts, 'converse'> {
@@ -87,7 +89,7 @@ function toRequest(
     origin: session.origin,
     method: 'POST',
     path: `${basePath(session)}/conversation`,
-    headers: { ...baseHeaders(session, profile), accept: 'text/event-stream', ...toHeaders(clearance) },
+    headers: withHeaders(baseHeaders(session, profile), EVENT_STREAM, toHeaders(clearance)),
     body,
   };
 }

@@ -150,7 +150,7 @@ async function run(acts: Act[], given: Given & { policy?: CompletePolicy; sink?:
     { ...turn, ...given.turn },
     caller,
     sink,
-    new AbortController().signal,
+    new AbortController(),
     trace,
   ).then(
     () => null,
@@ -269,13 +269,7 @@ t.test('a sink that is full pauses upstream until it drains', async (t) => {
   sink.accept = false;
   let reader: StreamReader | null = null;
   const { ports, log } = world([(given) => void (reader = given)]);
-  const running = createComplete(ports, policy())(
-    turn,
-    caller,
-    sink,
-    new AbortController().signal,
-    newTrace(),
-  );
+  const running = createComplete(ports, policy())(turn, caller, sink, new AbortController(), newTrace());
   await new Promise(setImmediate);
   const upstream = reader as unknown as StreamReader;
   upstream.onOpen();
@@ -321,13 +315,7 @@ t.test(
     for (const [name, { acts, clear, closes }] of Object.entries(phases)) {
       const { ports, log } = world(acts, clear === undefined ? {} : { clear });
       const client = new AbortController();
-      const running = createComplete(ports, policy())(
-        turn,
-        caller,
-        new ListSink(),
-        client.signal,
-        newTrace(),
-      );
+      const running = createComplete(ports, policy())(turn, caller, new ListSink(), client, newTrace());
       await new Promise((resolve) => setTimeout(resolve, 20));
       client.abort(gone);
       t.equal(await Promise.race([running.catch((reason: unknown) => reason), never()]), gone, name);
@@ -469,7 +457,7 @@ t.test(
 t.test('the client leaves during a continuation: upstream is closed', async (t) => {
   const { ports, log, asks } = world([answer(say('One', true, cut), DONE), () => {}]);
   const client = new AbortController();
-  const running = createComplete(ports, policy())(turn, caller, new ListSink(), client.signal, newTrace());
+  const running = createComplete(ports, policy())(turn, caller, new ListSink(), client, newTrace());
   while (asks.length < 2) await new Promise(setImmediate);
   client.abort(new Error('client gone'));
   await t.rejects(running, { message: 'client gone' });
@@ -716,7 +704,7 @@ t.test('the wait for a drawing ends with the client, and with the total deadline
   let accepted = 0;
   sink.accepted = () => void (accepted += 1);
   const client = new AbortController();
-  const running = createComplete(ports, policy())(turn, caller, sink, client.signal, newTrace());
+  const running = createComplete(ports, policy())(turn, caller, sink, client, newTrace());
   while (accepted === 0) await new Promise(setImmediate);
   client.abort(new Error('client gone'));
   await t.rejects(running, { message: 'client gone' });

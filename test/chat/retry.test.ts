@@ -164,8 +164,8 @@ function failingSpine(budget: RetryBudget, failing: Failing = {}, totalMs = 60_0
   };
   const deadlines = { firstTokenMs: 5000, idleMs: 5000, totalMs };
   const complete = createComplete(ports, { retryTimes: 3, deadlines, random: () => 0, budget });
-  const run = (signal = new AbortController().signal, trace = newTrace()): Promise<unknown> =>
-    complete(turn, { kind: 'visitor' }, sink, signal, trace).catch((error: unknown) => error);
+  const run = (scope = new AbortController(), trace = newTrace()): Promise<unknown> =>
+    complete(turn, { kind: 'visitor' }, sink, scope, trace).catch((error: unknown) => error);
   return { given, run };
 }
 
@@ -213,7 +213,7 @@ t.test('who leaves while a retry waits gives its place back, and counts against 
   const budget = createRetryBudget();
   const { run, given } = failingSpine(budget, { retryAfterS: 2 });
   const client = new AbortController();
-  const running = run(client.signal);
+  const running = run(client);
   await new Promise((resolve) => setTimeout(resolve, 20));
   t.match(budget, { active: 1, retrying: 1 });
   client.abort(new Error('gone'));
@@ -221,7 +221,7 @@ t.test('who leaves while a retry waits gives its place back, and counts against 
   t.match(budget, { active: 0, retrying: 0 });
   const leaving = failingSpine(budget);
   const gone = new AbortController();
-  const left = leaving.run(gone.signal);
+  const left = leaving.run(gone);
   queueMicrotask(() => gone.abort(new Error('gone')));
   await left;
   t.strictSame(leaving.given.released, ['internal_error'], 'neither a failure of the way nor a success');
@@ -322,7 +322,7 @@ t.test(
         turn,
         { kind: 'visitor' },
         own,
-        new AbortController().signal,
+        new AbortController(),
         newTrace(),
       ).catch((reason: unknown) => reason);
       if (error === undefined) shown.answered += 1;

@@ -33,7 +33,7 @@ interface Given {
 async function world(t: Test, given: Given = {}) {
   const asked: { turn: Turn; caller: Caller; signal: AbortSignal }[] = [];
   const read: string[] = [];
-  const complete: CompleteTurn = async (turn, caller, sink, signal) => {
+  const complete: CompleteTurn = async (turn, caller, sink, { signal }) => {
     const at = asked.push({ turn, caller, signal }) - 1;
     await (given.act ?? ((to) => void to.write(image(`https://blob.example/${at}.png`))))(sink, at, signal);
   };

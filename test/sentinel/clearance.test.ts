@@ -10,6 +10,7 @@ import { ChatError } from '../../src/errors.ts';
 import type { Clearance, Session } from '../../src/chat/ports.ts';
 import { createExchange } from '../../src/outbound/exchange.ts';
 import { createExits, DIRECT } from '../../src/outbound/exits.ts';
+import { createLocalSearch } from '../../src/sentinel/search-here.ts';
 import { createClearance } from '../../src/sentinel/clearance.ts';
 import type { ClearanceOptions } from '../../src/sentinel/clearance.ts';
 import type { Search } from '../../src/sentinel/search-order.ts';
@@ -82,6 +83,7 @@ const DEFAULTS = {
   conversationOnly: false,
   modelLists: null,
   searchOrder: { choose: (): Search => 'tail' },
+  searchHere: createLocalSearch().search,
   nowMs: Date.now,
   random: Math.random,
   newId: randomUUID,
