@@ -8,7 +8,22 @@ export interface Deadlines {
   readonly totalMs: number;
 }
 
-export { RestartableTimer as Deadline } from '../restartable-timer.ts';
+/** A restartable timer. `stop` for good; `touch` starts the wait anew. */
+export class Deadline {
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(ms: number, onExpire: () => void) {
+    this.#timer = setTimeout(onExpire, ms);
+  }
+
+  touch(): void {
+    this.#timer.refresh();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
 
 /** The error of a deadline that passed; `setting` names the one to raise. */
 export function deadlinePassed(

