@@ -44,8 +44,8 @@ export interface Clearance {
 
 /** Receives one upstream stream. Calls come in order: onOpen, onBytes*, then onEnd or onFailure once. */
 export interface StreamReader {
-  /** Upstream accepted the turn: status 200 and an event stream. */
-  onOpen(): void;
+  /** Upstream accepted the turn: status 200 and an event stream. Who is given may take all that follows. */
+  onOpen(): StreamReader | void;
   /** The chunk belongs to the callee for the duration of the call only. */
   onBytes(chunk: Uint8Array): void;
   onEnd(): void;

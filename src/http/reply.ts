@@ -185,7 +185,7 @@ export class Reply {
     if (this.#state !== 'streaming') return true;
     this.#chunk = chunk;
     this.#res.cork(this.#writeCorked);
-    this.bytesOut += Buffer.byteLength(chunk);
+    this.bytesOut += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
     return this.#taken;
   }
 

@@ -67,7 +67,8 @@ export class StreamOutput implements AnswerOutput {
   }
 
   text(index: number, text: string): void {
-    if (this.#encoder !== null) this.#write(this.#encoder.text(index, text));
+    if (this.#encoder === null) return;
+    if (!this.#writer.writeString(this.#encoder.textFrame(index), text)) this.#writable = false;
   }
 
   reasoning(index: number, text: string): void {

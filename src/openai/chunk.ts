@@ -1,4 +1,6 @@
 import type { EndReason } from '../conversation/events.ts';
+import { stringFrame } from '../sse/frame.ts';
+import type { StringFrame } from '../sse/frame.ts';
 import type { Usage } from './usage.ts';
 
 export interface AnswerHead {
@@ -15,15 +17,9 @@ export interface HistoryIds {
   readonly messageId: string | null;
 }
 
-/** What stands around the text of every text chunk of a choice. */
-interface Frame {
-  readonly before: string;
-  readonly after: string;
-}
-
 /**
  * Encodes the chunks of one stream as JSON, in the field order of the real API. What does not
- * change within the stream is encoded once; a text chunk costs one escape and some joins.
+ * change within the stream is encoded once, around texts as bytes.
  */
 export class ChunkEncoder {
   readonly #head: string;
@@ -32,7 +28,7 @@ export class ChunkEncoder {
   /** By choice; each choice is a conversation of its own. */
   readonly #history: string[] = [];
   /** By choice; made when its first text comes, and anew when its ids change. */
-  readonly #textFrames: (Frame | undefined)[] = [];
+  readonly #textFrames: (StringFrame | undefined)[] = [];
 
   constructor(head: AnswerHead, includeUsage: boolean) {
     this.#head =
@@ -54,9 +50,12 @@ export class ChunkEncoder {
     return this.#chunk(index, '{"role":"assistant","content":"","refusal":null}', 'null');
   }
 
-  text(index: number, text: string): string {
-    const frame = (this.#textFrames[index] ??= this.#textFrame(index));
-    return frame.before + JSON.stringify(text) + frame.after;
+  /** The event of a text chunk, without its text. */
+  textFrame(index: number): StringFrame {
+    return (this.#textFrames[index] ??= stringFrame(
+      `${this.#before(index)}{"content":`,
+      `}${this.#after(index, 'null')}`,
+    ));
   }
 
   /** What the model thinks; beside the content, as DeepSeek's API has it. */
@@ -72,10 +71,6 @@ export class ChunkEncoder {
   /** Follows the last choice's end; only for clients that asked for usage. */
   usage(usage: Usage): string {
     return `${this.#head}],"usage":${JSON.stringify(usage)}${this.#history[0] ?? ''}}`;
-  }
-
-  #textFrame(index: number): Frame {
-    return { before: `${this.#before(index)}{"content":`, after: `}${this.#after(index, 'null')}` };
   }
 
   #chunk(index: number, delta: string, reason: string): string {

@@ -18,7 +18,7 @@ export function timedSend(
     return send(exit, request, {
       onHead(status, headers) {
         if (status >= 200 && status < 300) observe({ exit, origin: request.origin }, nowMs() - beganMs);
-        reader.onHead(status, headers);
+        return reader.onHead(status, headers) ?? reader;
       },
       onBytes: (chunk) => reader.onBytes(chunk),
       onEnd: () => reader.onEnd(),

@@ -39,7 +39,7 @@ function watchBeginning(reader: StreamReader, verdict: (failure: ChatError | nul
     onOpen() {
       isOpen = true;
       verdict(null);
-      reader.onOpen();
+      return reader.onOpen() ?? reader;
     },
     onBytes: (chunk) => reader.onBytes(chunk),
     onEnd: () => reader.onEnd(),

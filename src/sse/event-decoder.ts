@@ -30,6 +30,11 @@ export class EventDecoder {
     this.#onRest = repetition?.onRest ?? null;
   }
 
+  /** The next line is an event's first. */
+  get isBetweenEvents(): boolean {
+    return this.#data === null && this.#rest === null && this.#name === '';
+  }
+
   /** Throws SseOverflow; the decoder must not be used after that. */
   pushLine(line: string): void {
     if (line === '') this.#dispatch();

@@ -10,6 +10,9 @@ export class SseOverflow extends Error {
   override readonly name = 'SseOverflow';
 }
 
+/** Takes whole events off the bytes, from where a line begins; gives where the rest begins. */
+export type Shortcut = (bytes: Buffer, start: number) => number;
+
 /**
  * Bytes to lines, by the rule of server-sent events: LF, CR and CRLF all end a line.
  * Chunks may be split anywhere, also inside a UTF-8 sequence or between CR and LF: no line break
@@ -26,14 +29,21 @@ export class LineDecoder {
   #firstLine = true;
   readonly #beginning: Beginning | null;
   readonly #onRest: (rest: string) => void;
+  readonly #shortcut: Shortcut | null;
   /** How many bytes of the line at hand are those that were expected. They are not pending. */
   #matched = 0;
 
-  constructor(onLine: (line: string) => void, maxLineBytes: number, repetition: Repetition | null = null) {
+  constructor(
+    onLine: (line: string) => void,
+    maxLineBytes: number,
+    repetition: Repetition | null = null,
+    shortcut: Shortcut | null = null,
+  ) {
     this.#onLine = onLine;
     this.#maxLineBytes = maxLineBytes;
     this.#beginning = repetition?.beginning ?? null;
     this.#onRest = repetition?.onRest ?? onLine;
+    this.#shortcut = shortcut;
   }
 
   /** Throws SseOverflow; the decoder must not be used after that. */
@@ -46,6 +56,8 @@ export class LineDecoder {
     this.#afterCr = false;
     let hasCr: boolean | null = null;
     for (;;) {
+      start = this.#skipEvents(bytes, start);
+      if (start === bytes.length) return;
       start = this.#skipExpected(bytes, start);
       hasCr ??= bytes.indexOf(CR, start) !== -1;
       const end = hasCr ? indexOfBreak(bytes, start) : bytes.indexOf(LF, start);
@@ -68,6 +80,12 @@ export class LineDecoder {
   /** The line at hand begins as expected, and only the rest of it is pending. */
   #goesOn(): boolean {
     return this.#matched > 0 && this.#matched === this.#beginning?.length;
+  }
+
+  #skipEvents(bytes: Buffer, start: number): number {
+    if (this.#shortcut === null || this.#firstLine || this.#pendingBytes > 0 || this.#matched > 0)
+      return start;
+    return this.#shortcut(bytes, start);
   }
 
   /** Where to read on, behind what of the line is as expected. */

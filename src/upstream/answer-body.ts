@@ -3,14 +3,13 @@ import type { Transform } from 'node:stream';
 import type { StreamReader } from '../chat/ports.ts';
 import { ChatError } from '../errors.ts';
 import { createBodyCollector, decompress } from '../outbound/exchange.ts';
-import type { ResponseHeaders, SendControl } from '../outbound/send.ts';
+import type { BodyReader, ResponseHeaders, SendControl } from '../outbound/send.ts';
 import { toSafeText } from './protocol/safe-text.ts';
 
 /** What is done with the bytes of an answer once its head is known. Tells its reader one ending at most. */
 export interface AnswerBody {
-  write(chunk: Buffer): void;
-  end(): void;
-  fail(error: ChatError): void;
+  /** Takes the bytes. */
+  readonly reader: BodyReader;
   pause(): void;
   resume(): void;
   /** The reader left: nothing more is told, nothing is kept. */
@@ -26,11 +25,8 @@ const DECODER_STEP_BYTES = 16 * 1024;
 
 /** The stream as it comes. */
 export function createPlainBody(reader: StreamReader, control: SendControl): AnswerBody {
-  reader.onOpen();
   return {
-    write: (chunk) => reader.onBytes(chunk),
-    end: () => reader.onEnd(),
-    fail: (error) => reader.onFailure(error),
+    reader: reader.onOpen() ?? reader,
     pause: () => control.pause(),
     resume: () => {},
     drop: () => {},
@@ -65,12 +61,14 @@ export function createInflatedBody(encoding: string, reader: StreamReader, contr
     });
   }
   return {
-    // The decoder's buffers are bounded; when they are full the connection waits.
-    write(chunk) {
-      if (decoder?.write(chunk) === false) control.pause();
+    reader: {
+      // The decoder's buffers are bounded; when they are full the connection waits.
+      onBytes(chunk) {
+        if (decoder?.write(chunk) === false) control.pause();
+      },
+      onEnd: () => decoder?.end(),
+      onFailure: fail,
     },
-    end: () => decoder?.end(),
-    fail,
     pause: () => decoder?.pause(),
     resume: () => decoder?.resume(),
     drop() {
@@ -126,12 +124,14 @@ export function createWholeBody(
   };
   const timer = setTimeout(conclude, BAD_BODY_TIMEOUT_MS);
   return {
-    write(chunk) {
-      if (!isOver && !body.add(chunk)) conclude();
+    reader: {
+      onBytes(chunk) {
+        if (!isOver && !body.add(chunk)) conclude();
+      },
+      onEnd: conclude,
+      // The status alone says more than that the rest of the body did not come.
+      onFailure: conclude,
     },
-    end: conclude,
-    // The status alone says more than that the rest of the body did not come.
-    fail: conclude,
     pause: () => {},
     resume: () => {},
     drop() {

@@ -43,13 +43,13 @@ export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatP
       const call = (): SendControl =>
         exits.send(session.exit, toRequest(session, json, clearance, profile), {
           onHead(status, headers) {
-            if (control !== null)
-              body = openBody({ status, headers, session, turn: ask.turn }, reader, control, socket);
+            if (control === null) return;
+            body = openBody({ status, headers, session, turn: ask.turn }, reader, control, socket);
+            return body.reader;
           },
-          onBytes: (chunk) => body?.write(chunk),
-          onEnd: () => body?.end(),
+          onBytes() {},
+          onEnd() {},
           onFailure(error) {
-            if (body !== null) return body.fail(error);
             socket.decline(false);
             reader.onFailure(error);
           },

@@ -12,6 +12,7 @@ import {
 } from '../../src/openai/models.ts';
 import { countPromptTokens, toUsage } from '../../src/openai/usage.ts';
 import type { TurnMessage } from '../../src/conversation/turn.ts';
+import { FrameBatch } from '../../src/sse/frame-batch.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
 
 const HEAD = { id: 'chatcmpl-abc', created: 1715367049, model: 'gpt-4o-2024-05-13' };
@@ -27,6 +28,13 @@ const USAGE =
   '"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,' +
   '"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}';
 
+/** The JSON of a text chunk. */
+function textOf(chunks: ChunkEncoder, index: number, text: string): string {
+  const batch = new FrameBatch();
+  batch.addString(chunks.textFrame(index), text);
+  return Buffer.from(batch.bytes).toString().slice('data: '.length, -'\n\n'.length);
+}
+
 t.test('the chunks of a stream', (t) => {
   const chunks = new ChunkEncoder(HEAD, false);
   t.equal(
@@ -34,7 +42,7 @@ t.test('the chunks of a stream', (t) => {
     `${BASE}"choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}]}`,
   );
   t.equal(
-    chunks.text(1, 'say "hi"\n\u2028'),
+    textOf(chunks, 1, 'say "hi"\n\u2028'),
     `${BASE}"choices":[{"index":1,"delta":{"content":"say \\"hi\\"\\n\u2028"},"logprobs":null,"finish_reason":null}]}`,
   );
   t.equal(
@@ -50,7 +58,7 @@ t.test('the chunks of a stream', (t) => {
 
 t.test('usage: null in every chunk, then in one of its own', (t) => {
   const chunks = new ChunkEncoder(HEAD, true);
-  for (const chunk of [chunks.role(0), chunks.text(0, 'a'), chunks.finish(0, 'stop')]) {
+  for (const chunk of [chunks.role(0), textOf(chunks, 0, 'a'), chunks.finish(0, 'stop')]) {
     t.ok(chunk.endsWith('}],"usage":null}'), chunk);
   }
   t.equal(chunks.usage(toUsage(9, 12)), `${BASE}"choices":[],"usage":${USAGE}}`);
@@ -61,9 +69,9 @@ t.test('ids of a kept chat stand in the chunks of their choice', (t) => {
   const chunks = new ChunkEncoder(HEAD, true);
   chunks.keep(0, { conversationId: 'c"0', messageId: 'm0' });
   chunks.keep(1, { conversationId: 'c1', messageId: null });
-  t.match(JSON.parse(chunks.text(0, 'a')), { conversation_id: 'c"0', message_id: 'm0', usage: null });
-  t.match(JSON.parse(chunks.text(1, 'a')), { conversation_id: 'c1', message_id: undefined });
-  t.match(JSON.parse(chunks.text(2, 'a')), { conversation_id: undefined });
+  t.match(JSON.parse(textOf(chunks, 0, 'a')), { conversation_id: 'c"0', message_id: 'm0', usage: null });
+  t.match(JSON.parse(textOf(chunks, 1, 'a')), { conversation_id: 'c1', message_id: undefined });
+  t.match(JSON.parse(textOf(chunks, 2, 'a')), { conversation_id: undefined });
   t.match(JSON.parse(chunks.usage(toUsage(1, 1))), { conversation_id: 'c"0', choices: [] });
   chunks.keep(0, { conversationId: 'c"0', messageId: 'm9' });
   t.match(JSON.parse(chunks.finish(0, 'stop')), { conversation_id: 'c"0', message_id: 'm9' });
@@ -77,9 +85,9 @@ t.test("the SDK's stream helper puts the chunks together", async (t) => {
   const both = [
     chunks.role(0),
     chunks.role(1),
-    chunks.text(0, 'Hel'),
-    chunks.text(1, 'Hi'),
-    chunks.text(0, 'lo'),
+    textOf(chunks, 0, 'Hel'),
+    textOf(chunks, 1, 'Hi'),
+    textOf(chunks, 0, 'lo'),
   ];
   const ends = [chunks.finish(1, 'stop'), chunks.finish(0, 'length'), chunks.usage(toUsage(9, 12))];
   const body = new Blob([...both, ...ends].map((line) => `${line}\n`)).stream();

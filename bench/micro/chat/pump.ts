@@ -140,7 +140,8 @@ class SilentClient {
   readonly #chunks: (string | Uint8Array)[] = [];
 
   write(chunk: string | Uint8Array): boolean {
-    this.#chunks.push(chunk);
+    // As the native one it keeps no hold on the caller's bytes.
+    this.#chunks.push(typeof chunk === 'string' ? chunk : Buffer.from(chunk));
     return true;
   }
 

@@ -76,7 +76,7 @@ function decode(feed: (decoder: StreamDecoder) => void): ToldAnswer {
   const head = { id: 'chatcmpl-1', created: 1, model: 'm' };
   const chunks = new ChunkEncoder(head, false);
   const stream = recorder.said.map(([kind, text]) =>
-    kind === 'end' ? chunks.finish(0, 'stop') : chunks[kind](0, text),
+    kind === 'end' ? chunks.finish(0, 'stop') : kind === 'text' ? text : chunks.reasoning(0, text),
   );
   const content = recorder.all('text');
   const choice = { text: content, reasoning: recorder.all('reasoning'), reason: 'stop' as const };
