@@ -1,8 +1,11 @@
 import { publish } from './_util/report.ts';
 import type { Report } from './_util/report.ts';
+import { benchCrowd } from './load/crowd.ts';
 import { benchFaults } from './load/faults.ts';
 import { benchExits } from './load/exits.ts';
 import { benchPresolve } from './load/presolve.ts';
+import { benchSoak } from './load/soak.ts';
+import { benchStreamMemory } from './load/stream-memory.ts';
 import { benchStream } from './load/stream.ts';
 import { benchPool } from './micro/accounts/pool.ts';
 import { benchAnswerCutter } from './micro/openai/answer-cutter.ts';
@@ -17,6 +20,9 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   tokens: benchAnswerCutter,
   pool: benchPool,
   stream: benchStream,
+  'stream-memory': benchStreamMemory,
+  crowd: benchCrowd,
+  soak: benchSoak,
   faults: benchFaults,
   exits: benchExits,
   presolve: benchPresolve,
