@@ -1,6 +1,6 @@
 import { publish } from './_util/report.ts';
 import type { Report } from './_util/report.ts';
-import { benchCrowd } from './load/crowd.ts';
+import { benchCrowd, benchHuge, benchStopped } from './load/crowd.ts';
 import { benchFaults } from './load/faults.ts';
 import { benchExits } from './load/exits.ts';
 import { benchPresolve } from './load/presolve.ts';
@@ -21,6 +21,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   pool: benchPool,
   stream: benchStream,
   'stream-memory': benchStreamMemory,
+  'stopped-readers': benchStopped,
+  'huge-events': benchHuge,
   crowd: benchCrowd,
   soak: benchSoak,
   faults: benchFaults,

@@ -36,21 +36,34 @@ const SECONDS = 10;
 const SETTLE_MS = 3_000;
 const CROWD_SECONDS = 30;
 const CROWD = 10_000;
+/** The kernel takes some 4 MB of each stopped stream, and all of them must be read until then. */
+const FILL_TIMEOUT_MS = 240_000;
 const MIB = 1024 * 1024;
 
-/** How live streams fare beside stopped readers and beside streams of huge events; and how many there can be. */
+const SHARED = 'live streams at 1 event/s; all processes share the cores';
+
+/** How live streams fare beside as many clients that read nothing, and what those hold. */
+export async function benchStopped(): Promise<Report> {
+  const count = Number(process.env['STOPPED'] ?? MANY);
+  const rows = await besideEach(MANY, [{ name: `${count} stopped readers`, count, manner: STOPPED }]);
+  return { title: SHARED, rows };
+}
+
+/** How live streams fare beside one whose events are huge. */
+export async function benchHuge(): Promise<Report> {
+  const rows = await besideEach(FEW, [
+    { name: '1 of 100,000 tokens an event, v1', count: 1, manner: { ...LIVE, script: HUGE } },
+    { name: 'the same with usage', count: 1, manner: { ...LIVE, script: HUGE, includeUsage: true } },
+    { name: '1 that repeats 100,000 tokens, legacy', count: 1, manner: { ...LIVE, script: REPEATED } },
+  ]);
+  return { title: SHARED, rows };
+}
+
+/** As many streams as a process may have files for, at most ten thousand. */
 export async function benchCrowd(): Promise<Report> {
-  const stopped = { name: `${MANY} stopped readers`, count: MANY, manner: STOPPED };
-  const rows = [
-    ...(await besideEach(MANY, [stopped])),
-    ...(await besideEach(FEW, [
-      { name: '1 of 100,000 tokens an event, v1', count: 1, manner: { ...LIVE, script: HUGE } },
-      { name: 'the same with usage', count: 1, manner: { ...LIVE, script: HUGE, includeUsage: true } },
-      { name: '1 that repeats 100,000 tokens, legacy', count: 1, manner: { ...LIVE, script: REPEATED } },
-    ])),
-    await crowd(Math.min(CROWD, mostStreams())),
-  ];
-  return { title: 'live streams at 1 event/s and their neighbours; all processes share the cores', rows };
+  const most = mostStreams();
+  const row = await crowd(Math.min(CROWD, most));
+  return { title: `${SHARED}; the limit of open files allows ${most} streams`, rows: [row] };
 }
 
 /** Each in a scene of its own: what one leaves in the heap is not the next one's. */
@@ -62,13 +75,18 @@ async function besideEach(count: number, all: readonly Neighbours[]): Promise<Ro
   return rows;
 }
 
-async function beside(scene: Scene, count: number, { name, count: others, manner }: Neighbours): Promise<Row[]> {
+async function beside(
+  scene: Scene,
+  count: number,
+  { name, count: others, manner }: Neighbours,
+): Promise<Row[]> {
   await join(scene, 'live', count, { ...LIVE, script: TICKING });
   await sleep(SETTLE_MS);
   const alone = await measure(scene, SECONDS);
   const before = await scene.server.ask({ type: 'memory' });
   await join(scene, 'others', others, manner);
   await sleep(SETTLE_MS);
+  const heldBytes = manner.reading === 'stopped' ? await untilHeld(scene, others) : null;
   const together = await measure(scene, SECONDS);
   const after = await scene.server.ask({ type: 'memory' });
   const kib = (pick: (memory: Memory) => number): number | null =>
@@ -76,12 +94,25 @@ async function beside(scene: Scene, count: number, { name, count: others, manner
   const each = {
     heap: kib(({ heapBytes, externalBytes }) => heapBytes + externalBytes),
     rss: kib(({ rssBytes }) => rssBytes),
+    heldBytes,
   };
   const streams = `${count} streams`;
   return [
-    toRow(`${streams}, alone (baseline)`, alone, { heap: null, rss: null }),
+    toRow(`${streams}, alone (baseline)`, alone, NOTHING),
     toRow(`${streams} beside ${name}`, together, each),
   ];
+}
+
+/** Resolves when the backend can write no more to any of so many; the most that it could. */
+async function untilHeld({ backend }: Scene, count: number): Promise<number> {
+  const latest = performance.now() + FILL_TIMEOUT_MS;
+  for (let before = 0; ; await sleep(1_000)) {
+    const { bytes } = await backend.ask({ type: 'held' });
+    const total = bytes.reduce((sum, one) => sum + one, 0);
+    if (bytes.length >= count && total === before) return Math.max(...bytes);
+    if (performance.now() > latest) throw new Error(`only ${bytes.length} of ${count} upstreams are paused`);
+    before = total;
+  }
 }
 
 async function crowd(count: number): Promise<Row> {
@@ -89,7 +120,7 @@ async function crowd(count: number): Promise<Row> {
     await join(scene, 'live', count, { ...LIVE, script: TICKING });
     await sleep(SETTLE_MS);
     const found = await measure(scene, CROWD_SECONDS);
-    return toRow(`${count} streams`, found, { heap: null, rss: null });
+    return toRow(`${count} streams`, found, NOTHING);
   });
 }
 
@@ -115,14 +146,25 @@ async function measure({ server, guests }: Scene, seconds: number): Promise<Foun
   const delays = await server.ask({ type: 'delays' });
   const told = await guests.ask({ type: 'tell', group: 'live' });
   if (Object.keys(told.ends).length > 0) throw new Error(`live streams ended: ${JSON.stringify(told.ends)}`);
-  return { told, delays, cpuShare: (cpuAfter.us - cpuBefore.us) / elapsedUs, rssBytes: server.residentBytes() };
+  return {
+    told,
+    delays,
+    cpuShare: (cpuAfter.us - cpuBefore.us) / elapsedUs,
+    rssBytes: server.residentBytes(),
+  };
 }
 
-function toRow(
-  streams: string,
-  { told, delays, cpuShare, rssBytes }: Found,
-  neighbour: { readonly heap: number | null; readonly rss: number | null },
-): Row {
+/** What a neighbour costs; null: not known, or it is alone. */
+interface Cost {
+  readonly heap: number | null;
+  readonly rss: number | null;
+  /** The most that was taken from its backend. */
+  readonly heldBytes: number | null;
+}
+
+const NOTHING: Cost = { heap: null, rss: null, heldBytes: null };
+
+function toRow(streams: string, { told, delays, cpuShare, rssBytes }: Found, neighbour: Cost): Row {
   return {
     streams,
     'event delay p50 ms': told.delayP50Ms,
@@ -134,5 +176,6 @@ function toRow(
     'RSS MiB': rssBytes / MIB,
     'KiB per neighbour': neighbour.heap,
     'RSS KiB per neighbour': neighbour.rss,
+    'MiB taken of its upstream': neighbour.heldBytes === null ? null : neighbour.heldBytes / MIB,
   };
 }

@@ -130,9 +130,13 @@ function judge(findings: Findings): string[] {
   const more = handles(after.memory) - handles(before.memory);
   return [
     ...(restBytes > MAX_REST_GROWTH_BYTES ? [`the heap at rest grew by ${inMib(restBytes)} MiB`] : []),
-    ...(heap.certainBytes > MAX_TREND_BYTES ? [`the heap under load grew by ${inMib(heap.certainBytes)} MiB`] : []),
+    ...(heap.certainBytes > MAX_TREND_BYTES
+      ? [`the heap under load grew by ${inMib(heap.certainBytes)} MiB`]
+      : []),
     ...(rss.certainBytes > MAX_RSS_TREND_BYTES ? [`the process grew by ${inMib(rss.certainBytes)} MiB`] : []),
-    ...(more > MAX_MORE_HANDLES ? [`${more} handles are left open: ${JSON.stringify(after.memory.resources)}`] : []),
+    ...(more > MAX_MORE_HANDLES
+      ? [`${more} handles are left open: ${JSON.stringify(after.memory.resources)}`]
+      : []),
     ...(after.inFlight === 0 ? [] : [`${after.inFlight} are under way with no client left`]),
     ...mixed.wrong,
   ];
@@ -175,7 +179,13 @@ function toRows(findings: Findings): Row[] {
 }
 
 function toTallyRow([name, count]: [string, number]): Row {
-  return { figure: `visits: ${name}`, before: null, after: count, 'MiB/hour': null, '± standard error': null };
+  return {
+    figure: `visits: ${name}`,
+    before: null,
+    after: count,
+    'MiB/hour': null,
+    '± standard error': null,
+  };
 }
 
 function inMib(bytes: number): string {

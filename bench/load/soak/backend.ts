@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { answerDeltas } from '../../_util/answer.ts';
 import { legacyFrames, v1Frames } from '../../_util/backend-stream.ts';
+import type { BackendAnswer, BackendQuestion } from './backend-protocol.ts';
 import { parseScript } from './script.ts';
 import type { Script } from './script.ts';
 import { Wheel } from './wheel.ts';
@@ -11,7 +12,8 @@ import { Wheel } from './wheel.ts';
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 const LANDING = whole('text/html', '<html data-build="soak"><script src="/sdk.js"></script></html>');
-const STREAM_HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
+const STREAM_HEAD =
+  'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
 const EASY_PROOF = { required: true, seed: '0.42', difficulty: '0fffff' };
 /** Of so many chats one has to prove its work. */
 const PROOF_EVERY = 10;
@@ -21,11 +23,18 @@ const wheel = new Wheel();
 let asked = 0;
 /** The latest that a stream's turn came, in ms. */
 let latestMs = 0;
+/** Connections that take no more for now. */
+const held = new Set<Socket>();
 
-process.on('message', (question: { type: string }) => {
-  if (question.type !== 'lateness') return;
-  process.send?.({ type: 'lateness', latestMs });
-  latestMs = 0;
+process.on('disconnect', () => process.exit());
+process.on('message', (question: BackendQuestion) => {
+  if (question.type === 'lateness') {
+    process.send?.({ type: 'lateness', latestMs } satisfies BackendAnswer);
+    latestMs = 0;
+  } else {
+    const bytes = [...held].map(({ bytesWritten, writableLength }) => bytesWritten - writableLength);
+    process.send?.({ type: 'held', bytes } satisfies BackendAnswer);
+  }
 });
 
 const server = createServer(serve).listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
@@ -38,6 +47,7 @@ function serve(socket: Socket): void {
   let received = Buffer.alloc(0);
   socket.setNoDelay(true);
   socket.on('error', () => socket.destroy());
+  socket.on('close', () => held.delete(socket));
   socket.on('data', (chunk) => {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
     const request = takeRequest(received);
@@ -88,7 +98,11 @@ function play(script: Script, socket: Socket): void {
     if (sent >= script.events) return end();
     if (isTaken && everyMs === 0) return step(dueMs);
     if (isTaken) return wheel.at(dueMs + everyMs, step);
-    socket.once('drain', () => step(Math.max(Date.now(), dueMs + everyMs)));
+    held.add(socket);
+    socket.once('drain', () => {
+      held.delete(socket);
+      step(Math.max(Date.now(), dueMs + everyMs));
+    });
   };
   if (startAfterMs === 0) step(Date.now());
   else wheel.at(Date.now() + startAfterMs, step);

@@ -3,7 +3,13 @@ import type { Manner } from './visit.ts';
 /** What the bench tells the process of its clients. Each question has one answer of the same type. */
 export type GuestsQuestion =
   /** So many more clients; answered when each has its first text, or came to its end before. */
-  | { readonly type: 'join'; readonly group: string; readonly count: number; readonly manner: Manner; readonly port: number }
+  | {
+      readonly type: 'join';
+      readonly group: string;
+      readonly count: number;
+      readonly manner: Manner;
+      readonly port: number;
+    }
   /** What the group met since it was asked the last time. */
   | { readonly type: 'tell'; readonly group: string }
   | { readonly type: 'leave'; readonly group: string }
@@ -29,4 +35,8 @@ export type GuestsAnswer =
   | Told
   | { readonly type: 'leave' }
   | { readonly type: 'mix' }
-  | { readonly type: 'end-mix'; readonly tally: Readonly<Record<string, number>>; readonly wrong: readonly string[] };
+  | {
+      readonly type: 'end-mix';
+      readonly tally: Readonly<Record<string, number>>;
+      readonly wrong: readonly string[];
+    };

@@ -54,7 +54,10 @@ const KINDS: readonly Kind[] = [
   {
     name: 'backend resets',
     weight: 8,
-    manner: (random) => ({ ...LIVE, script: { ...PACED, events: 2 + Math.floor(random() * 10), ending: 'reset' } }),
+    manner: (random) => ({
+      ...LIVE,
+      script: { ...PACED, events: 2 + Math.floor(random() * 10), ending: 'reset' },
+    }),
     ends: ['cut', 'refused'],
   },
   {
@@ -66,7 +69,12 @@ const KINDS: readonly Kind[] = [
   {
     name: 'stops reading and leaves',
     weight: 3,
-    manner: (random) => ({ ...LIVE, script: LONG, reading: 'stopped', leaveAfterMs: 500 + Math.ceil(random() * 2_000) }),
+    manner: (random) => ({
+      ...LIVE,
+      script: LONG,
+      reading: 'stopped',
+      leaveAfterMs: 500 + Math.ceil(random() * 2_000),
+    }),
     ends: ['left'],
   },
 ];

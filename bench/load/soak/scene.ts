@@ -1,18 +1,16 @@
+import type { BackendAnswer, BackendQuestion } from './backend-protocol.ts';
 import type { GaugeAnswer, GaugeQuestion } from './gauge-protocol.ts';
 import type { GuestsAnswer, GuestsQuestion } from './guests-protocol.ts';
 import { startWorker } from './worker.ts';
 import type { Worker } from './worker.ts';
 
-type LatenessQuestion = { readonly type: 'lateness' };
-type LatenessAnswer = { readonly type: 'lateness'; readonly latestMs: number };
-
 /** The built server between its stand-in backend and its clients, each a process. */
 export interface Scene {
-  readonly backend: Worker<LatenessQuestion, LatenessAnswer>;
+  readonly backend: Worker<BackendQuestion, BackendAnswer>;
   readonly server: Worker<GaugeQuestion, GaugeAnswer>;
   readonly guests: Worker<GuestsQuestion, GuestsAnswer>;
   /** All that is under way in the server, by its /metrics. */
-  inFlight(): Promise<number>;
+  readonly inFlight: () => Promise<number>;
 }
 
 const GAUGE = new URL('./gauge.js', import.meta.url).href;
@@ -24,9 +22,7 @@ export async function withScene<T>(env: NodeJS.ProcessEnv, act: (scene: Scene) =
     return worker;
   };
   try {
-    const backend = keep(
-      await startWorker<LatenessQuestion, LatenessAnswer>({ program: './backend.js' }),
-    );
+    const backend = keep(await startWorker<BackendQuestion, BackendAnswer>({ program: './backend.js' }));
     const server = keep(
       await startWorker<GaugeQuestion, GaugeAnswer>({
         program: '../../../src/main.js',

@@ -32,7 +32,7 @@ const NUMBERS = ['events', 'everyMs', 'characters', 'firstCharacters', 'startAft
 
 export function toQuestion(script: Script): string {
   const fields = Object.entries(script).map(([name, value]): [string, string] => [name, String(value)]);
-  return `play?${new URLSearchParams(fields)};`;
+  return `play?${new URLSearchParams(fields).toString()};`;
 }
 
 /** `body` is a request that holds the question somewhere. */

@@ -9,7 +9,10 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 /** A process of the bench, or the server under it, that answers questions of type `Question`. */
-export interface Worker<Question extends { readonly type: string }, Answer extends { readonly type: string }> {
+export interface Worker<
+  Question extends { readonly type: string },
+  Answer extends { readonly type: string },
+> {
   readonly port: number;
   ask<Type extends Answer['type'] & Question['type']>(
     question: Extract<Question, { readonly type: Type }>,
