@@ -1,9 +1,12 @@
 import { publish } from './_util/report.ts';
 import type { Report } from './_util/report.ts';
+import { benchCrowd, benchHuge, benchStopped } from './load/crowd.ts';
 import { benchFaults } from './load/faults.ts';
 import { benchExits } from './load/exits.ts';
 import { benchPresolve } from './load/presolve.ts';
 import { benchStart } from './load/start.ts';
+import { benchSoak } from './load/soak.ts';
+import { benchStreamMemory } from './load/stream-memory.ts';
 import { benchStream } from './load/stream.ts';
 import { benchPool } from './micro/accounts/pool.ts';
 import { benchMetrics } from './micro/metrics/metrics.ts';
@@ -20,6 +23,11 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   pool: benchPool,
   start: benchStart,
   stream: benchStream,
+  'stream-memory': benchStreamMemory,
+  'stopped-readers': benchStopped,
+  'huge-events': benchHuge,
+  crowd: benchCrowd,
+  soak: benchSoak,
   faults: benchFaults,
   exits: benchExits,
   presolve: benchPresolve,

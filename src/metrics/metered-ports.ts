@@ -50,7 +50,7 @@ function codeOf(failure: ChatError | null, signal: AbortSignal): string {
 
 /** Passes a stream on, and counts the time between its parts: a clock shared by a tick, no garbage. */
 class MeteredStream implements StreamReader {
-  readonly #reader: StreamReader;
+  #reader: StreamReader;
   readonly #meter: TurnMeter;
   readonly #nowMs: () => number;
   #leave = (): void => {};
@@ -83,7 +83,7 @@ class MeteredStream implements StreamReader {
   onOpen(): void {
     this.#leave();
     this.#leave = this.#meter.enter('streaming');
-    this.#reader.onOpen();
+    this.#reader = this.#reader.onOpen() ?? this.#reader;
   }
 
   onBytes(chunk: Uint8Array): void {

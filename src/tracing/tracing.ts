@@ -227,7 +227,7 @@ function hostOf(url: string): string {
 
 /** Passes a stream on; `onEnd` is called once, however it ends. */
 class TracedStream implements StreamReader {
-  readonly #reader: StreamReader;
+  #reader: StreamReader;
   readonly #onEnd: (error: ChatError | null) => void;
   readonly #span: Span;
   #hasEnded = false;
@@ -252,7 +252,7 @@ class TracedStream implements StreamReader {
 
   onOpen(): void {
     this.#span.addEvent('opened');
-    this.#reader.onOpen();
+    this.#reader = this.#reader.onOpen() ?? this.#reader;
   }
 
   onBytes(chunk: Uint8Array): void {

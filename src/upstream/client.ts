@@ -11,6 +11,8 @@ import type { ClientProfile, Headers } from './headers.ts';
 import { encodeTurn } from './protocol/encode-turn.ts';
 import { toRefusal, toWrongAnswer } from './protocol/refusal.ts';
 import { parseHandOver } from './protocol/socket-frame.ts';
+import { createQuestionBody } from './question-body.ts';
+import type { QuestionBody } from './question-body.ts';
 import { createWebSocketAnswers } from './web-socket.ts';
 import type { SocketTicket } from './web-socket.ts';
 
@@ -40,9 +42,11 @@ export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatP
       let body: AnswerBody | null = null;
       let control: SendControl | null = null;
       const { json, messageIds } = encodeTurn(ask, newId);
+      const question = createQuestionBody(json);
       const call = (): SendControl =>
-        exits.send(session.exit, toRequest(session, json, clearance, profile), {
+        exits.send(session.exit, toRequest(session, question, clearance, profile), {
           onHead(status, headers) {
+            question.release();
             if (control === null) return;
             body = openBody({ status, headers, session, turn: ask.turn }, reader, control, socket);
             return body.reader;
@@ -81,7 +85,7 @@ export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatP
 
 function toRequest(
   session: Session,
-  body: string,
+  question: QuestionBody,
   clearance: Clearance,
   profile: ClientProfile,
 ): OutboundRequest {
@@ -89,8 +93,11 @@ function toRequest(
     origin: session.origin,
     method: 'POST',
     path: `${basePath(session)}/conversation`,
-    headers: withHeaders(baseHeaders(session, profile), EVENT_STREAM, toHeaders(clearance)),
-    body,
+    headers: withHeaders(baseHeaders(session, profile), EVENT_STREAM, {
+      ...toHeaders(clearance),
+      'content-length': String(question.bytes),
+    }),
+    body: question.sent,
   };
 }
 

@@ -14,6 +14,7 @@ import {
   startUpstream,
   stream,
 } from '../helpers/upstream.ts';
+import type { Answer } from '../helpers/program.ts';
 import type { Flood } from '../helpers/upstream.ts';
 import { dial, until } from '../http/serve.ts';
 
@@ -89,6 +90,53 @@ t.test('a client that reads slowly but reads gets all of it', async (t) => {
   t.equal(texts.at(-1), '[DONE]');
   t.equal(texts.join('').split('word').length, 600 * LONG_EVENT_WORDS + 1, 'no text is lost');
   t.match(program.logged().at(-1), { outcome: 'ok' });
+});
+
+t.test('of many clients those who stop reading pause their own upstreams, and nobody else', async (t) => {
+  const count = 16;
+  const floods: Flood[] = [];
+  const upstream = await startUpstream(t, {
+    conversation: async (asked) => {
+      if (asked.headers.authorization !== undefined) return void floods.push(flood(asked));
+      openStream(asked);
+      for (let at = 1; at <= 20; at += 1) {
+        stream(asked, event('word '.repeat(at), at === 20));
+        await sleep(20);
+      }
+      stream(asked, DONE);
+      endStream(asked);
+    },
+  });
+  const program = await startProgram(t, { CHATGPT_BASE_URL: upstream.origin, IDLE_TIMEOUT_MS: '1000' });
+  const live = (): Promise<Answer>[] =>
+    Array.from({ length: 4 * count }, () => askChat(program.port, { stream: true }));
+  const among = live();
+  const stopped = await Promise.all(
+    Array.from({ length: count }, async (_, at) => {
+      const client = await dial(t, program.port);
+      client.socket.pause();
+      client.socket.write(chatBytes({ stream: true, token: `eyJhbGciOi.stopped-${at}` }));
+      return client;
+    }),
+  );
+  t.ok(await until(() => floods.length === count, 20_000));
+  const total = (): number => floods.reduce((sum, { taken }) => sum + taken(), 0);
+
+  const answers = await Promise.all([...among, ...live()]);
+  t.ok(
+    answers.every(({ text }) => dataOf(text).at(-1) === '[DONE]'),
+    'those who read get all, begun before or after',
+  );
+  t.equal(program.app.inflight.requests, count, 'and those who do not are still there');
+  const taken = await comesToRest(total);
+  t.comment(`each of their upstreams could write ${(taken / count / MIB).toFixed(1)} MiB of 64`);
+  t.ok(floods.every((one) => one.taken() < KERNEL_BYTES));
+
+  const [first] = stopped;
+  first?.socket.resume();
+  t.ok(await until(() => total() > taken + MIB, 20_000), 'one that reads again gets on');
+  for (const { socket } of stopped) socket.destroy();
+  t.same(await settled(program), IDLE);
 });
 
 t.test(

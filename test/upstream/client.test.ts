@@ -13,6 +13,7 @@ import type { Clearance, Session, StreamControl, StreamReader } from '../../src/
 import type { Turn } from '../../src/conversation/turn.ts';
 import { createExits, DIRECT } from '../../src/outbound/exits.ts';
 import { createUpstreamClient } from '../../src/upstream/client.ts';
+import { createQuestionBody } from '../../src/upstream/question-body.ts';
 
 const TOKEN = 'eyJhbGciOi-canary-token';
 const AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/127.0.0.0 Safari/537.36';
@@ -63,6 +64,7 @@ interface Heard {
 }
 
 interface CallOptions {
+  readonly turn?: Turn;
   readonly session?: Partial<Session>;
   readonly clearance?: Clearance;
   readonly authKey?: string;
@@ -108,7 +110,7 @@ function call(t: Test, origin: string, options: CallOptions = {}): Heard {
   };
   const control = client.converse(
     session,
-    { turn, uploads: new Map(), continued: null },
+    { turn: options.turn ?? turn, uploads: new Map(), continued: null },
     options.clearance ?? clearance,
     reader,
   );
@@ -168,6 +170,35 @@ t.test('the call is what a browser with these tokens would send', async (t) => {
   t.equal(seen[1]?.request.url, '/backend-anon/conversation');
   const names = Object.keys(seen[1]?.request.headers ?? {});
   t.notOk(names.some((name) => /sentinel|authorization|account|authkey/.test(name)));
+});
+
+t.test('a long question arrives whole, with its length, and is let go once it is answered', async (t) => {
+  const text = 'Größe ist nicht alles. '.repeat(50_000);
+  const seen: { length: number; body: Record<string, unknown> }[] = [];
+  const origin = await serve(t, async (request, response) => {
+    const length = Number(request.headers['content-length']);
+    seen.push({ length, body: await bodyOf(request) });
+    stream(response).end('data: 1\n\n');
+  });
+  const long = call(t, origin, {
+    turn: { ...turn, messages: [{ role: 'user', parts: [{ type: 'text', text }] }] },
+  });
+  await long.over;
+  t.same(long.calls, ['open', 'end']);
+  t.equal(seen[0]?.length, Buffer.byteLength(JSON.stringify(seen[0]?.body)));
+  t.match(seen[0]?.body, { messages: [{ content: { parts: [text] } }] });
+
+  const question = createQuestionBody(JSON.stringify({ text }));
+  const bytesLeft = async (): Promise<number> => {
+    t.not(typeof question.sent, 'string');
+    let bytes = 0;
+    for await (const chunk of question.sent as AsyncIterable<Uint8Array>) bytes += chunk.length;
+    return bytes;
+  };
+  t.equal(await bytesLeft(), question.bytes);
+  t.equal(await bytesLeft(), question.bytes, 'a connection that broke is no reason to lose it');
+  question.release();
+  t.equal(await bytesLeft(), 0);
 });
 
 t.test('a refusal is told once, classified, with its body in words', async (t) => {

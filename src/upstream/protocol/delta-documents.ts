@@ -7,6 +7,7 @@ import {
   parsePointer,
 } from './delta-operation.ts';
 import type { Operation, Pointer } from './delta-operation.ts';
+import { LoosePieces } from './loose-pieces.ts';
 import { isRecord } from './loose.ts';
 import type { WireDelta, WireEnvelope } from './wire.ts';
 
@@ -29,6 +30,7 @@ interface Cursor {
   readonly document: WireEnvelope;
   readonly container: Record<string, unknown>;
   readonly key: string;
+  readonly pieces: LoosePieces;
 }
 
 /**
@@ -45,6 +47,8 @@ export class DeltaDocuments {
   #operation: Operation = 'add';
   /** Set while the last frame was one that added to a text. */
   #cursor: Cursor | null = null;
+  /** Where a text grew last, whatever came since. */
+  #lastCursor: Cursor | null = null;
 
   /** The change, or null when the frame changed nothing. Throws upstream_protocol_error past the caps. */
   apply(frame: WireDelta): DocumentChange | null {
@@ -68,10 +72,12 @@ export class DeltaDocuments {
    */
   append(text: string): WireEnvelope | null {
     if (this.#cursor === null) return null;
-    const { document, container, key } = this.#cursor;
+    const { document, container, key, pieces } = this.#cursor;
     const current = container[key] as string;
     if (current.length + text.length > MAX_TEXT_LENGTH) return null;
-    container[key] = current + text;
+    const grown = current + text;
+    pieces.grewTo(grown);
+    container[key] = grown;
     return document;
   }
 
@@ -90,7 +96,10 @@ export class DeltaDocuments {
       const pointer = this.#pointerOf(this.#path);
       if (pointer === null || !applyOperation(document, this.#operation, pointer, value)) return null;
       const appended = appendedText(this.#operation, this.#path, value);
-      if (appended !== null && appended !== '') this.#cursor = cursorAt(document, pointer);
+      if (appended !== null && appended !== '') {
+        this.#cursor = cursorAt(document, pointer, this.#lastCursor);
+        this.#lastCursor = this.#cursor;
+      }
       return { document, appended };
     }
     return Array.isArray(value) ? this.#patch(document, value) : null;
@@ -136,13 +145,18 @@ function isSnapshotWithoutInstruction(frame: WireDelta): boolean {
   return frame.p === undefined && frame.o === undefined && isRecord(frame.v) && 'message' in frame.v;
 }
 
-/** `pointer` leads to a text. */
-function cursorAt(document: WireEnvelope, pointer: Pointer): Cursor | null {
+/** `pointer` leads to a text that has just grown. */
+function cursorAt(document: WireEnvelope, pointer: Pointer, last: Cursor | null): Cursor | null {
   let container: unknown = document;
   for (const key of pointer.slice(0, -1)) container = (container as Record<string, unknown>)[key];
   const key = pointer.at(-1) ?? '';
   const owner = container as Record<string, unknown>;
-  return typeof owner[key] === 'string' ? { document, container: owner, key } : null;
+  const text = owner[key];
+  if (typeof text !== 'string') return null;
+  const isSame = last !== null && last.container === owner && last.key === key;
+  const pieces = isSame ? last.pieces : new LoosePieces('');
+  pieces.grewTo(text);
+  return { document, container: owner, key, pieces };
 }
 
 /** '' when the content was not touched, null when it was touched in another way than by appending. */

@@ -1,4 +1,5 @@
 import type { Beginning } from '../../sse/beginning.ts';
+import { LoosePieces } from './loose-pieces.ts';
 import { isRecord, textOr } from './loose.ts';
 import { isComplete, textOf } from './message-kind.ts';
 import type { WireEnvelope, WireMessage } from './wire.ts';
@@ -41,6 +42,7 @@ export class RepeatedMessage {
   #tail = '';
   #envelope: WireEnvelope = {};
   #text = '';
+  #pieces = new LoosePieces('');
   #isUsed = true;
   #disappointments = 0;
   #pause = 0;
@@ -60,6 +62,7 @@ export class RepeatedMessage {
     this.#tail = data.slice(place.end);
     this.#envelope = envelope;
     this.#text = textOf(message);
+    this.#pieces = new LoosePieces(this.#text);
     this.#isUsed = false;
     this.#beginning.expect(data.slice(0, place.end));
   }
@@ -77,6 +80,7 @@ export class RepeatedMessage {
     this.#envelope = envelope;
     this.#tail = tail;
     this.#text += appended;
+    this.#pieces.grewTo(this.#text);
     this.#isUsed = true;
     this.#beginning.extend(raw);
     setText(envelope.message as WireMessage, this.#text);
