@@ -41,6 +41,11 @@ export class AnswerCheck {
     this.#rest = at === text.length ? '' : text.slice(at);
   }
 
+  /** What is wrong with what has come so far, or null. */
+  get wrong(): string | null {
+    return this.#wrong;
+  }
+
   /** What is wrong with the stream that has ended, or null. */
   verdict(): string | null {
     if (this.#wrong !== null) return this.#wrong;

@@ -105,6 +105,7 @@ function oneChat(port: number): Load {
       dialect: 'openai',
     },
     deltas: DELTAS,
+    atOnce: 1,
     deltasPerSecond: null,
     arrivals: { kind: 'open', perSecond: 1000, forMs: 1 },
     window: { fromMs: 0, toMs: 1 },

@@ -15,6 +15,8 @@ export interface Plan {
   /** How conversations are streamed; chat completions know one encoding only. */
   readonly encoding: 'v1' | 'legacy';
   readonly deltas: number;
+  /** So many come in the first event: the rest then shows what an event costs late in a long answer. */
+  readonly atOnce: number;
   /** Each delta is a write of its own. Null: as fast as they are taken, many in one write. */
   readonly deltasPerSecond: number | null;
 }
@@ -41,11 +43,12 @@ export interface Load {
   readonly target: Target;
   /** The answer that the plan makes. */
   readonly deltas: number;
+  readonly atOnce: number;
   readonly deltasPerSecond: number | null;
   readonly arrivals: Arrivals;
   /** When events, chats, gaps and usage are counted, in milliseconds after the start. */
   readonly window: { readonly fromMs: number; readonly toMs: number };
-  /** How long chats may go on after the last arrival; what is left then has failed. */
+  /** How long chats may go on after the last arrival; what is left then is cut. */
   readonly patienceMs: number;
   /** Processes whose usage is told, in groups by name. */
   readonly watched: Readonly<Record<string, readonly number[]>>;
@@ -69,10 +72,12 @@ export interface LoadResult {
   readonly started: number;
   /** Whose text came whole and in order, with one finish and one `[DONE]` at the end. */
   readonly correct: number;
+  /** Cut when the patience was over, with nothing wrong until then. */
+  readonly unfinished: number;
   /** What was wrong with the others, and how often. */
   readonly failures: Readonly<Record<string, number>>;
   readonly windowMs: number;
-  /** Deltas of the upstream whose text arrived within the window, however the proxy cut them. */
+  /** Of the upstream: deltas whose text arrived within the window, however the proxy cut them. Those at once are one. */
   readonly events: number;
   /** Chats that ended within the window. */
   readonly chats: number;

@@ -81,7 +81,7 @@ class Run {
     const patientUntil = performance.now() + this.#load.patienceMs;
     while (this.#busy.size > 0 && performance.now() < patientUntil) await sleep(LOOK_MS);
     for (const [connection, chat] of this.#busy) {
-      chat.onEnd('unfinished');
+      chat.cut();
       connection.destroy();
     }
     for (const connection of this.#idle) connection.destroy();
@@ -120,9 +120,11 @@ class Chat implements ChatReader {
   readonly #intendedAt: number;
   readonly #check: AnswerCheck;
   readonly #tally: Tally;
+  readonly #atOnce: number;
   readonly #intervalMs: number | null;
   readonly #ended: () => void;
   #firstAt = 0;
+  #firstDeltas = 0;
   #lastAt = 0;
   #isOver = false;
 
@@ -130,6 +132,7 @@ class Chat implements ChatReader {
     this.#intendedAt = intendedAt;
     this.#check = check;
     this.#tally = tally;
+    this.#atOnce = load.atOnce;
     this.#intervalMs = load.deltasPerSecond === null ? null : 1000 / load.deltasPerSecond;
     this.#ended = ended;
   }
@@ -140,14 +143,30 @@ class Chat implements ChatReader {
     const deltas = this.#check.deltas - before;
     if (deltas <= 0) return;
     const now = performance.now();
-    if (before === 0) {
-      this.#firstAt = now;
-      this.#tally.firstText(now - this.#intendedAt);
-    }
-    this.#tally.came(deltas, before === 0 ? null : now - this.#lastAt);
+    if (before === 0) this.#onFirst(now, deltas);
+    else this.#onFurther(now, deltas, before);
     this.#lastAt = now;
+  }
+
+  #onFirst(now: number, deltas: number): void {
+    this.#firstAt = now;
+    this.#firstDeltas = deltas;
+    this.#tally.firstText(now - this.#intendedAt);
+    this.#tally.came(Math.max(1, deltas - this.#atOnce + 1), null);
+  }
+
+  #onFurther(now: number, deltas: number, before: number): void {
+    this.#tally.came(deltas, now - this.#lastAt);
+    if (this.#intervalMs === null) return;
     // The first of those that came together is the latest.
-    if (this.#intervalMs !== null) this.#tally.late(now - this.#firstAt - before * this.#intervalMs);
+    const dueAt = this.#firstAt + (before - this.#firstDeltas + 1) * this.#intervalMs;
+    this.#tally.late(now - dueAt);
+  }
+
+  cut(): void {
+    this.#isOver = true;
+    if (this.#check.wrong === null) this.#tally.cut();
+    else this.#tally.ended(this.#check.wrong);
   }
 
   onEnd(failure: string | null): void {

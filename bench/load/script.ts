@@ -5,7 +5,7 @@ import type { Dialect, Plan } from './protocol.ts';
 
 /** An answer ready for the socket. */
 export interface Script {
-  /** What comes at once: the head and all before the second delta. */
+  /** What comes at once: the head and all up to the first text. */
   readonly opening: Buffer;
   /** One delta each, the last with the end of the stream; or, without a pace, many in each. */
   readonly steps: readonly Buffer[];
@@ -26,10 +26,12 @@ const HEAD = Buffer.from(
 const END = Buffer.from('0\r\n\r\n');
 const BATCH_BYTES = 64 * 1024;
 
-export function toScript(dialect: Dialect, { deltas, deltasPerSecond }: Plan): Script {
-  const frames = ENCODERS[dialect](answerDeltas(deltas)).map(toChunk);
+export function toScript(dialect: Dialect, plan: Plan): Script {
+  const { deltasPerSecond } = plan;
+  const texts = toTexts(plan);
+  const frames = ENCODERS[dialect](texts).map(toChunk);
   const first = OPENING_FRAMES[dialect];
-  const last = first + deltas - 1;
+  const last = first + texts.length - 1;
   const opening = Buffer.concat([HEAD, ...frames.slice(0, first)]);
   const ending = Buffer.concat([...frames.slice(last), END]);
   if (deltasPerSecond !== null) {
@@ -37,6 +39,12 @@ export function toScript(dialect: Dialect, { deltas, deltasPerSecond }: Plan): S
   }
   const [batch = END, ...steps] = toBatches([opening, ...frames.slice(first, last), ending]);
   return { opening: batch, steps, intervalMs: null };
+}
+
+/** The texts of the events. */
+function toTexts({ deltas, atOnce }: Plan): string[] {
+  const all = answerDeltas(deltas);
+  return [all.slice(0, atOnce).join(''), ...all.slice(atOnce)];
 }
 
 function toChunk(frame: string): Buffer {

@@ -1,55 +1,69 @@
+import type { Chart } from '../_util/chart.ts';
 import type { Report } from '../_util/report.ts';
-import type { Row } from '../_util/table.ts';
+import { growingAnswers } from './growing-answers.ts';
+import { mostStreams } from './most-streams.ts';
+import { holdRuns } from './rounds.ts';
+import type { Cells, Programme } from './rounds.ts';
 import { startStand } from './stand.ts';
-import { chat2api, direct, toTarget } from './ways.ts';
+import { barTable } from './stream-bars.ts';
+import { chatTable, eventTable, growthTable, growths, memoryTable } from './stream-tables.ts';
+import { AFTERWARDS, MEASURES } from './trials.ts';
+import { allWays } from './ways.ts';
+import type { Way } from './ways.ts';
 
+const RUNS = 5;
+
+/**
+ * Chats through the built server, other gateways and none. `BENCH_RUNS` says how often, `BENCH_WAYS` which
+ * of the ways, by parts of their names.
+ */
 export async function benchStream(): Promise<Report> {
+  const runs = Number(process.env['BENCH_RUNS'] ?? RUNS);
   const stand = await startStand();
-  const rows: Row[] = [];
   try {
-    for (const way of [direct(stand.upstreamPid), chat2api('v1'), chat2api('legacy')]) {
-      const running = await way.start(stand.origin, stand.proxyCore);
-      for (const deltasPerSecond of [null, null, 20]) {
-        const deltas = deltasPerSecond === null ? 400 : 60;
-        await stand.plan({ encoding: way.encoding, deltas, deltasPerSecond });
-        const r = await stand.drive({
-          target: toTarget(way, running.port),
-          deltas,
-          deltasPerSecond,
-          arrivals:
-            deltasPerSecond === null
-              ? { kind: 'closed', clients: 16, forMs: 1500 }
-              : { kind: 'open', perSecond: 200, forMs: 1000 },
-          window: deltasPerSecond === null ? { fromMs: 500, toMs: 1500 } : { fromMs: 1200, toMs: 2900 },
-          patienceMs: 5000,
-          watched: {
-            proxy: running.pids(),
-            generator: [stand.generatorPid],
-            upstream: [stand.upstreamPid],
-          },
-        });
-        const us = (name: string): number => (r.usage[name]?.cpuUs ?? 0) / r.events;
-        rows.push({
-          way: `${way.name} ${deltasPerSecond}`,
-          started: r.started,
-          correct: r.correct,
-          failures: JSON.stringify(r.failures),
-          'events/s': (r.events / r.windowMs) * 1000,
-          'CPU µs/event': us('proxy'),
-          generator: us('generator'),
-          upstream: us('upstream'),
-          'first text p50': r.firstTextMs.p50,
-          p99: r.firstTextMs.p99,
-          'gap p50': r.gapMs.p50,
-          'gap p99': r.gapMs.p99,
-          late: r.latestMs,
-          rss: (r.usage['proxy']?.rssBytes ?? 0) / 1e6,
-        });
-      }
-      await running.stop();
-    }
+    const programmes = allWays(stand.upstreamPid).filter(isWanted).map(toProgramme);
+    const results = await holdRuns(stand, programmes, runs, (progress) =>
+      process.stderr.write(`${progress}\n`),
+    );
+    const pinned = stand.proxyCore === null ? 'all on the same cores' : 'the proxy alone on its core';
+    return {
+      title: `chats through gateways, ${runs} runs in turns, ${pinned}`,
+      rows: eventTable(results).rows,
+      more: [chatTable, memoryTable, growthTable, barTable].map((toTable) => toTable(results)),
+      curves: [growthChart(results)],
+      runs: [...results].map(([{ name }, cells]) => ({ way: name, cells })),
+    };
   } finally {
     stand.stop();
   }
-  return { title: 'chats through the built server', rows };
+}
+
+function isWanted({ name }: Way): boolean {
+  const wanted = process.env['BENCH_WAYS'];
+  return wanted === undefined || wanted.split(',').some((part) => name.includes(part));
+}
+
+/** Those that could not carry many more streams than are open anyway are not asked how many. */
+function toProgramme(way: Way): Programme {
+  const isFast = way.role === 'direct' || way.role === 'floor' || way.role === 'ours';
+  const most = isFast ? [mostStreams()] : [];
+  return { way, measures: [...MEASURES, ...most, ...growingAnswers(way), AFTERWARDS] };
+}
+
+function growthChart(results: ReadonlyMap<Way, Cells>): Chart {
+  return {
+    title: 'Processor time per event at the end of an answer',
+    x: 'answer, tokens',
+    y: 'µs per event',
+    series: growths(results)
+      .filter(({ pace }) => pace === 'paced')
+      .map(({ name, points }) => ({
+        name,
+        points: points.flatMap(({ deltas, spread }) =>
+          spread.median === null
+            ? []
+            : [{ x: deltas, y: spread.median, from: spread.least, to: spread.most }],
+        ),
+      })),
+  };
 }

@@ -15,6 +15,7 @@ export class Tally {
   #chats = 0;
   #started = 0;
   #correct = 0;
+  #unfinished = 0;
 
   constructor(load: Load) {
     this.#load = load;
@@ -41,6 +42,10 @@ export class Tally {
     if (ms > this.#latestMs) this.#latestMs = ms;
   }
 
+  cut(): void {
+    this.#unfinished += 1;
+  }
+
   ended(failure: string | null): void {
     if (this.isCounting) this.#chats += 1;
     if (failure === null) this.#correct += 1;
@@ -51,6 +56,7 @@ export class Tally {
     return {
       started: this.#started,
       correct: this.#correct,
+      unfinished: this.#unfinished,
       failures: Object.fromEntries(this.#failures),
       events: this.#events,
       chats: this.#chats,
