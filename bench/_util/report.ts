@@ -26,5 +26,15 @@ export function publish(name: string, report: Report): void {
   const { cores, cpu, node } = machine;
   process.stdout.write(`\n${name}: ${report.title}\n(${cores} cores, ${cpu}, node ${node})\n\n`);
   process.stdout.write(`${toTable(report.rows)}\n`);
-  for (const { title, rows } of report.more ?? []) process.stdout.write(`\n${title}\n\n${toTable(rows)}\n`);
+  for (const { title, rows } of report.more ?? []) {
+    process.stdout.write(`
+${title}
+${
+  rows.length === 0
+    ? ''
+    : `
+${toTable(rows)}
+`
+}`);
+  }
 }

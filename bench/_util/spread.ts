@@ -10,8 +10,7 @@ export type Spread =
 export function toSpread(cells: readonly Cell[]): Spread {
   const sorted = cells.filter((cell) => typeof cell === 'number').toSorted((a, b) => a - b);
   const failures = cells.filter((cell) => typeof cell === 'string');
-  const failed =
-    failures.length === 0 ? null : `${failures.length} of ${cells.length} failed: ${failures[0]}`;
+  const failed = failures.length === 0 ? null : `${failures.length} of ${cells.length} failed`;
   const [least] = sorted;
   const most = sorted.at(-1);
   if (least === undefined || most === undefined) return { median: null, failed: failed ?? 'not measured' };

@@ -20,6 +20,8 @@ export interface Trial {
   readonly patienceMs: number;
   /** Deltas in the first event; one, unless told otherwise. */
   readonly atOnce?: number;
+  /** Unless told otherwise. */
+  readonly isBatched?: boolean;
   /** Instead of the way's own. */
   readonly encoding?: Encoding;
 }
@@ -30,9 +32,9 @@ const SETTLE_MS = 150;
 /** Rejects when a single chat went wrong; those that are cut off have not, as long as they were right. */
 export async function hold(bed: Bed, trial: Trial): Promise<LoadResult> {
   const { stand, running } = bed;
-  const { encoding = bed.way.encoding, atOnce = 1, ...load } = trial;
+  const { encoding = bed.way.encoding, atOnce = 1, isBatched = true, ...load } = trial;
   const way = { ...bed.way, encoding };
-  const plan: Plan = { ...load, atOnce, encoding: encoding ?? 'v1' };
+  const plan: Plan = { ...load, atOnce, isBatched, encoding: encoding ?? 'v1' };
   await stand.plan(plan);
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const watched = { proxy: running.pids(), upstream: [stand.upstreamPid], generator: [stand.generatorPid] };

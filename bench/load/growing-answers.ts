@@ -9,7 +9,7 @@ import type { Encoding, Way } from './ways.ts';
 export const LENGTHS = [100, 1_000, 10_000];
 const CLIENTS = 4;
 const STREAMS = 64;
-const LAST_DELTAS = 35;
+const LAST_DELTAS = 26;
 
 /** The last events of an answer, one by one; or whole answers, with what a chat costs beside its events. */
 export type Pace = 'paced' | 'saturated';
@@ -51,8 +51,8 @@ const HOLD: Readonly<Record<Pace, (bed: Bed, encoding: Encoding, deltas: number)
       atOnce: deltas - LAST_DELTAS + 1,
       encoding,
       deltasPerSecond: PER_SECOND,
-      arrivals: { kind: 'open', perSecond: STREAMS * 2, forMs: 500 },
-      window: { fromMs: 650, toMs: 1_650 },
+      arrivals: { kind: 'open', perSecond: STREAMS * 4, forMs: 250 },
+      window: { fromMs: 400, toMs: 1_200 },
       patienceMs: 3_000,
     }),
   saturated: (bed, encoding, deltas) =>
@@ -60,8 +60,8 @@ const HOLD: Readonly<Record<Pace, (bed: Bed, encoding: Encoding, deltas: number)
       deltas,
       encoding,
       deltasPerSecond: null,
-      arrivals: { kind: 'closed', clients: CLIENTS, forMs: 1_400 },
-      window: { fromMs: 400, toMs: 1_400 },
+      arrivals: { kind: 'closed', clients: CLIENTS, forMs: 1_200 },
+      window: { fromMs: 300, toMs: 1_200 },
       patienceMs: 200,
     }),
 };

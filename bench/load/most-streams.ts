@@ -1,7 +1,7 @@
 import { hold } from './bed.ts';
 import type { Bed } from './bed.ts';
 import type { LoadResult } from './protocol.ts';
-import { PER_SECOND } from './trials.ts';
+import { PER_SECOND, cpuPerEvent } from './trials.ts';
 import type { Measure } from './trials.ts';
 
 const FIRST_TRY = 256;
@@ -13,14 +13,20 @@ const TOGETHER_MS = 1_500;
 /** An event may be late by ten times the pace. */
 const LATEST_MS = (10 * 1000) / PER_SECOND;
 
+interface Found {
+  readonly streams: number;
+  readonly result: LoadResult;
+}
+
 /** How many streams there can be side by side with every event in time. Remembers what the run before found. */
 export function mostStreams(): Measure {
   let known: number | null = null;
   return {
-    figures: ['most streams'],
+    figures: ['most streams', 'CPU µs at most'],
     async run(bed) {
-      known = await search(bed, known ?? FIRST_TRY, known === null ? 2 : FINE_STEP);
-      return { 'most streams': known };
+      const found = await search(bed, known ?? FIRST_TRY, known === null ? 2 : FINE_STEP);
+      known = found.streams;
+      return { 'most streams': found.streams, 'CPU µs at most': cpuPerEvent(found.result, 'proxy') };
     },
   };
 }
@@ -29,20 +35,26 @@ export function mostStreams(): Measure {
  * From a number that may or may not do: up in wide steps until it is too much and again in fine ones, or down
  * in fine ones until it does. Rejects when none did.
  */
-async function search(bed: Bed, from: number, wide: number): Promise<number> {
-  let [most, tooMany] = [0, LIMIT];
-  for (let tried = 0, next = from; tried < TRIES && next > most && next < tooMany; tried += 1) {
-    if (await carries(bed, next)) most = next;
+async function search(bed: Bed, from: number, wide: number): Promise<Found> {
+  let found: Found | null = null;
+  let tooMany = LIMIT;
+  for (let tried = 0, next = from; tried < TRIES && next < tooMany; tried += 1) {
+    if (next <= (found?.streams ?? 0)) break;
+    const result = await tryWith(bed, next);
+    if (result !== null) found = { streams: next, result };
     else tooMany = next;
     const step = tooMany === LIMIT ? wide : FINE_STEP;
-    next = Math.round(most === 0 ? tooMany / step : most * step);
+    next = Math.round(found === null ? tooMany / step : found.streams * step);
   }
-  if (most === 0) throw new Error(`not even ${tooMany} streams in time`);
-  return most;
+  if (found === null) throw new Error(`not even ${tooMany} streams in time`);
+  return found;
 }
 
-/** Streams that began late are cut, right and in time so far, when all have been there together. */
-async function carries(bed: Bed, streams: number): Promise<boolean> {
+/**
+ * Streams that began late are cut, right and in time so far, when all have been there together. Null: it was
+ * too much.
+ */
+async function tryWith(bed: Bed, streams: number): Promise<LoadResult | null> {
   const rampMs = (streams / BEGUN_PER_SECOND) * 1000;
   const lifeMs = rampMs + TOGETHER_MS;
   try {
@@ -53,9 +65,9 @@ async function carries(bed: Bed, streams: number): Promise<boolean> {
       window: { fromMs: rampMs, toMs: lifeMs },
       patienceMs: TOGETHER_MS,
     });
-    return isInTime(result, streams);
+    return isInTime(result, streams) ? result : null;
   } catch {
-    return false;
+    return null;
   }
 }
 

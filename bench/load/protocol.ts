@@ -17,8 +17,10 @@ export interface Plan {
   readonly deltas: number;
   /** So many come in the first event: the rest then shows what an event costs late in a long answer. */
   readonly atOnce: number;
-  /** Each delta is a write of its own. Null: as fast as they are taken, many in one write. */
+  /** Each delta is a write of its own. Null: as fast as they are taken. */
   readonly deltasPerSecond: number | null;
+  /** Without a pace: many deltas in one write, or each alone all the same. */
+  readonly isBatched: boolean;
 }
 
 /** What a client is sent: chunks of chat completions, or the backend's own events. */

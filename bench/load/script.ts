@@ -7,7 +7,7 @@ import type { Dialect, Plan } from './protocol.ts';
 export interface Script {
   /** What comes at once: the head and all up to the first text. */
   readonly opening: Buffer;
-  /** One delta each, the last with the end of the stream; or, without a pace, many in each. */
+  /** One delta each, the last with the end of the stream; or, in batches, many in each. */
   readonly steps: readonly Buffer[];
   /** Null: each step as soon as the one before is taken. */
   readonly intervalMs: number | null;
@@ -25,6 +25,7 @@ const HEAD = Buffer.from(
 );
 const END = Buffer.from('0\r\n\r\n');
 const BATCH_BYTES = 64 * 1024;
+const NO_BATCH = 1;
 
 export function toScript(dialect: Dialect, plan: Plan): Script {
   const { deltasPerSecond } = plan;
@@ -37,7 +38,8 @@ export function toScript(dialect: Dialect, plan: Plan): Script {
   if (deltasPerSecond !== null) {
     return { opening, steps: [...frames.slice(first, last), ending], intervalMs: 1000 / deltasPerSecond };
   }
-  const [batch = END, ...steps] = toBatches([opening, ...frames.slice(first, last), ending]);
+  const batchBytes = plan.isBatched ? BATCH_BYTES : NO_BATCH;
+  const [batch = END, ...steps] = toBatches([opening, ...frames.slice(first, last), ending], batchBytes);
   return { opening: batch, steps, intervalMs: null };
 }
 
@@ -51,14 +53,14 @@ function toChunk(frame: string): Buffer {
   return Buffer.from(`${Buffer.byteLength(frame).toString(16)}\r\n${frame}\r\n`);
 }
 
-function toBatches(pieces: readonly Buffer[]): Buffer[] {
+function toBatches(pieces: readonly Buffer[], batchBytes: number): Buffer[] {
   const batches: Buffer[] = [];
   let batch: Buffer[] = [];
   let bytes = 0;
   for (const piece of pieces) {
     batch.push(piece);
     bytes += piece.length;
-    if (bytes < BATCH_BYTES) continue;
+    if (bytes < batchBytes) continue;
     batches.push(Buffer.concat(batch));
     batch = [];
     bytes = 0;

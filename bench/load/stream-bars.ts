@@ -22,7 +22,9 @@ export function barTable(results: Results): { readonly title: string; readonly r
   const original = withRole(results, 'original');
   const rows = [
     atMost(2, 'v1, saturated: CPU per event ÷ nginx', against(v1, 'saturated CPU µs', floor)),
+    atMost(2, 'v1, batched: CPU per event ÷ nginx', against(v1, 'batched CPU µs', floor)),
     atMost(2, 'v1, paced: CPU per event ÷ nginx', against(v1, 'paced CPU µs', floor)),
+    atMost(2, 'v1, paced, most streams: CPU per event ÷ nginx', against(v1, 'CPU µs at most', floor)),
     atMost(1.2, 'legacy, paced: CPU per event, most ÷ least over all lengths', growth('paced')),
     atMost(
       1 / 4,

@@ -11,6 +11,7 @@ type Table = { readonly title: string; readonly rows: readonly Row[] };
 
 export function eventTable(results: Results): Table {
   const rows = rowsOf(results, (way) => ({
+    'batched CPU µs/event': text(results, way, 'batched CPU µs'),
     'saturated CPU µs/event': text(results, way, 'saturated CPU µs'),
     '× floor': ratioText(results, way, 'saturated CPU µs', 'floor'),
     'events/s': text(results, way, 'events/s'),
@@ -18,6 +19,7 @@ export function eventTable(results: Results): Table {
     '× floor, paced': ratioText(results, way, 'paced CPU µs', 'floor'),
     'gap p99 ms': text(results, way, 'gap p99 ms'),
     'most streams': text(results, way, 'most streams'),
+    'CPU µs/event there': text(results, way, 'CPU µs at most'),
   }));
   return { title: 'what an event costs; median (least–most)', rows };
 }
@@ -47,6 +49,25 @@ export function memoryTable(results: Results): Table {
   return { title: 'memory of the proxy; what upstream and generator cost on their own core', rows };
 }
 
+/** Why cells have failed, all those with the same reason together. */
+export function failureTable(results: Results): Table {
+  const groups = new Map<string, { way: string; why: string; figures: Set<string>; cells: number }>();
+  for (const [{ name: way }, figures] of results) {
+    for (const [figure, cells] of Object.entries(figures)) {
+      for (const why of cells.filter((cell) => typeof cell === 'string')) {
+        const group = groups.get(way + why) ?? { way, why, figures: new Set(), cells: 0 };
+        groups.set(way + why, group);
+        group.figures.add(figure);
+        group.cells += 1;
+      }
+    }
+  }
+  const rows = [...groups.values()].map(({ way, why, figures, cells }) => {
+    return { way, cells, why, of: figures.size > 4 ? `${figures.size} figures` : [...figures].join(', ') };
+  });
+  return { title: rows.length === 0 ? 'no cell has failed' : 'cells that failed', rows };
+}
+
 /** With what the longest answers cost more than the shortest, or the other way round. */
 export function growthTable(results: Results): Table {
   const rows = growths(results).map(({ name, pace, points, growth }) => {
@@ -62,7 +83,7 @@ export function growthTable(results: Results): Table {
 }
 
 const EVENTS: Readonly<Record<Pace, string>> = {
-  paced: 'the last 35, one by one',
+  paced: 'the last 25, one by one',
   saturated: 'all, saturated',
 };
 

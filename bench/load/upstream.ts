@@ -31,7 +31,7 @@ interface Play {
   readonly pacer: Pacer | null;
 }
 
-let play = toPlay({ encoding: 'v1', deltas: 1, atOnce: 1, deltasPerSecond: null });
+let play = toPlay({ encoding: 'v1', deltas: 1, atOnce: 1, deltasPerSecond: null, isBatched: true });
 
 process.on('message', (question: Question) => {
   if (question.type !== 'plan') return;
