@@ -17,6 +17,7 @@ export function eventTable(results: Results): Table {
     'events/s': text(results, way, 'events/s'),
     'paced CPU µs/event': text(results, way, 'paced CPU µs'),
     '× floor, paced': ratioText(results, way, 'paced CPU µs', 'floor'),
+    'gap p50 ms': text(results, way, 'gap p50 ms'),
     'gap p99 ms': text(results, way, 'gap p99 ms'),
     'most streams': text(results, way, 'most streams'),
     'CPU µs/event there': text(results, way, 'CPU µs at most'),

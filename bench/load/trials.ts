@@ -97,12 +97,13 @@ export const MEASURES: readonly Measure[] = [
     },
   },
   {
-    figures: ['paced CPU µs', 'paced load µs', 'gap p99 ms', 'steady MB'],
+    figures: ['paced CPU µs', 'paced load µs', 'gap p50 ms', 'gap p99 ms', 'steady MB'],
     async run(bed) {
       const result = await holdWhole(bed, PACED);
       return {
         'paced CPU µs': cpuPerEvent(result, 'proxy'),
         'paced load µs': cpuPerEvent(result, 'upstream', 'generator'),
+        'gap p50 ms': result.gapMs.p50,
         'gap p99 ms': result.gapMs.p99,
         'steady MB': (result.usage['proxy']?.rssBytes ?? 0) / MEGABYTE,
       };
