@@ -92,11 +92,14 @@ function toStream(url: string, { supported_encodings: encodings }: Question): st
 }
 
 function openaiFrames(deltas: readonly string[]): string[] {
-  const chunk = (choice: object): string => {
-    const choices = [{ index: 0, ...choice }];
-    const created = 1_750_000_000;
-    return `data: ${JSON.stringify({ id: 'chatcmpl-1', object: 'chat.completion.chunk', created, model: 'gpt-4o-mini', choices })}\n\n`;
+  const head = {
+    id: 'chatcmpl-1',
+    object: 'chat.completion.chunk',
+    created: 1_750_000_000,
+    model: 'gpt-4o-mini',
   };
+  const chunk = (choice: object): string =>
+    `data: ${JSON.stringify({ ...head, choices: [{ index: 0, ...choice }] })}\n\n`;
   return [
     ...deltas.map((content) => chunk({ delta: { content }, finish_reason: null })),
     chunk({ delta: {}, finish_reason: 'stop' }),

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command } from './_util/command.ts';
 import { startGateway } from './_util/gateway.ts';
-import { once } from './_util/once.ts';
+import { cachedFolder } from './_util/cached-folder.ts';
 import { OPENAI_ASK } from './_util/openai-ask.ts';
 import { pythonEnv } from './_util/python-env.ts';
 import { vocabularies } from './_util/vocabularies.ts';
@@ -53,7 +53,7 @@ async function checkOut(): Promise<string> {
   if (!repository) throw new Error('BENCH_ORIGINAL_REPO names no git directory or checkout of the original');
   const inside = join(repository, '.git');
   const gitDir = existsSync(inside) ? inside : repository;
-  return once('original', [COMMIT], async (folder) => {
+  return cachedFolder('original', [COMMIT], async (folder) => {
     const archive = join(folder, 'archive.tar');
     await command('git', [`--git-dir=${gitDir}`, 'archive', `--output=${archive}`, COMMIT]);
     await command('tar', ['-x', '-f', archive, '-C', folder]);

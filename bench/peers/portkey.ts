@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command } from './_util/command.ts';
 import { startGateway } from './_util/gateway.ts';
-import { once } from './_util/once.ts';
+import { cachedFolder } from './_util/cached-folder.ts';
 import { OPENAI_ASK } from './_util/openai-ask.ts';
 import type { Peer } from './peer.ts';
 
@@ -49,7 +49,7 @@ export function createPortkey(): Peer {
 }
 
 async function install(): Promise<string> {
-  const folder = await once(`portkey-${VERSION}`, [MANIFEST], async (prefix) => {
+  const folder = await cachedFolder(`portkey-${VERSION}`, [MANIFEST], async (prefix) => {
     await writeFile(join(prefix, 'package.json'), MANIFEST);
     const options = ['--ignore-scripts', '--omit=dev', '--no-audit', '--no-fund', '--loglevel=error'];
     await command('npm', ['install', ...options, '--prefix', prefix]);

