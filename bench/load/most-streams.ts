@@ -7,7 +7,8 @@ import type { Measure } from './trials.ts';
 const FIRST_TRY = 256;
 const LIMIT = 16_384;
 const FINE_STEP = 1.2;
-const TRIES = 6;
+const FIRST_TRIES = 6;
+const TRIES = 3;
 const BEGUN_PER_SECOND = 300;
 const TOGETHER_MS = 1_500;
 /** An event may be late by ten times the pace. */
@@ -24,7 +25,9 @@ export function mostStreams(): Measure {
   return {
     figures: ['most streams', 'CPU µs at most'],
     async run(bed) {
-      const found = await search(bed, known ?? FIRST_TRY, known === null ? 2 : FINE_STEP);
+      const found = await (known === null
+        ? search(bed, FIRST_TRY, 2, FIRST_TRIES)
+        : search(bed, known, FINE_STEP, TRIES));
       known = found.streams;
       return { 'most streams': found.streams, 'CPU µs at most': cpuPerEvent(found.result, 'proxy') };
     },
@@ -35,10 +38,10 @@ export function mostStreams(): Measure {
  * From a number that may or may not do: up in wide steps until it is too much and again in fine ones, or down
  * in fine ones until it does. Rejects when none did.
  */
-async function search(bed: Bed, from: number, wide: number): Promise<Found> {
+async function search(bed: Bed, from: number, wide: number, tries: number): Promise<Found> {
   let found: Found | null = null;
   let tooMany = LIMIT;
-  for (let tried = 0, next = from; tried < TRIES && next < tooMany; tried += 1) {
+  for (let tried = 0, next = from; tried < tries && next < tooMany; tried += 1) {
     if (next <= (found?.streams ?? 0)) break;
     const result = await tryWith(bed, next);
     if (result !== null) found = { streams: next, result };
