@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { describeMachine } from './machine.ts';
+import type { Chart } from './chart.ts';
 import { toTable } from './table.ts';
 import type { Row } from './table.ts';
 
@@ -7,6 +8,11 @@ import type { Row } from './table.ts';
 export interface Report {
   readonly title: string;
   readonly rows: readonly Row[];
+  /** Where one table does not hold it all. */
+  readonly more?: readonly { readonly title: string; readonly rows: readonly Row[] }[];
+  readonly curves?: readonly Chart[];
+  /** Every single measurement. */
+  readonly runs?: unknown;
 }
 
 const RESULTS = 'bench/results';
@@ -20,4 +26,15 @@ export function publish(name: string, report: Report): void {
   const { cores, cpu, node } = machine;
   process.stdout.write(`\n${name}: ${report.title}\n(${cores} cores, ${cpu}, node ${node})\n\n`);
   process.stdout.write(`${toTable(report.rows)}\n`);
+  for (const { title, rows } of report.more ?? []) {
+    process.stdout.write(`
+${title}
+${
+  rows.length === 0
+    ? ''
+    : `
+${toTable(rows)}
+`
+}`);
+  }
 }

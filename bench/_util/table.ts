@@ -1,3 +1,5 @@
+import { toDigits } from './spread.ts';
+
 /** One line of a table; null is a figure that makes no sense there. */
 export type Row = Readonly<Record<string, string | number | null>>;
 
@@ -21,10 +23,7 @@ function pad(text: string, width: number, isText: boolean): string {
   return isText ? text.padEnd(width) : text.padStart(width);
 }
 
-/** Three digits say all that a bench can know. */
 function toCell(value: string | number | null): string {
   if (value === null) return '';
-  if (typeof value === 'string') return value;
-  const digits = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
-  return digits >= 2 ? String(Math.round(value)) : value.toFixed(Math.min(3, 2 - digits));
+  return typeof value === 'string' ? value : toDigits(value);
 }

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -7,14 +7,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { Answer, Plan, Question } from './protocol.ts';
+import type { Answer, Question } from './protocol.ts';
 
-/** A process under load. */
+/** A process of a load bench. */
 export interface Child {
   readonly port: number;
-  /** Microseconds of processor time so far. */
-  cpuUs(): Promise<number>;
-  plan(plan: Plan): Promise<void>;
+  readonly pid: number;
+  ask(question: Question): Promise<Answer>;
   stop(): void;
 }
 
@@ -22,16 +21,20 @@ const PROBE = new URL('./probe.js', import.meta.url).href;
 const START_TIMEOUT_MS = 10_000;
 
 /**
- * Starts a program, given relative to this file, whose output has a line of JSON with its `port`. It
- * sees no settings but `env`: neither ours nor those of a `.env`.
+ * Starts a program, given relative to this file, whose output has a line of JSON with its `port`; on the
+ * given core alone, or anywhere. It sees no settings but `env`: neither ours nor those of a `.env`.
  */
-export async function startChild(program: string, env: NodeJS.ProcessEnv): Promise<Child> {
+export async function startChild(
+  program: string,
+  env: NodeJS.ProcessEnv,
+  core: number | null = null,
+): Promise<Child> {
   const cwd = mkdtempSync(join(tmpdir(), 'chat2api-bench-'));
-  const file = fileURLToPath(new URL(program, import.meta.url));
-  const child = fork(file, [], {
+  const node = [process.execPath, '--import', PROBE, fileURLToPath(new URL(program, import.meta.url))];
+  const [command = '', ...args] = core === null ? node : ['taskset', '-c', String(core), ...node];
+  const child = spawn(command, args, {
     cwd,
-    env,
-    execArgv: ['--import', PROBE],
+    env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 2, 'ipc'],
   });
   const stop = (): void => {
@@ -40,17 +43,7 @@ export async function startChild(program: string, env: NodeJS.ProcessEnv): Promi
   };
   try {
     const port = await announcedPort(child.stdout as Readable);
-    return {
-      port,
-      stop,
-      async cpuUs() {
-        const answer = await ask(child, { type: 'cpu' });
-        return answer.type === 'cpu' ? answer.us : Number.NaN;
-      },
-      async plan(plan) {
-        await ask(child, { type: 'plan', plan });
-      },
-    };
+    return { port, pid: child.pid ?? 0, stop, ask: (question) => ask(child, question) };
   } catch (thrown) {
     stop();
     throw new Error(`${program} did not start`, { cause: thrown });

@@ -1,11 +1,11 @@
-import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { answerDeltas } from '../_util/answer.ts';
 import type { Report } from '../_util/report.ts';
 import type { Row } from '../_util/table.ts';
-import { chat } from './chat-client.ts';
-import type { Endpoint } from './chat-client.ts';
 import { startChild } from './child.ts';
 import type { Child } from './child.ts';
+import type { Load } from './protocol.ts';
+import { runLoad } from './run-load.ts';
 
 interface Case {
   /** Null: the backend wants no proof. */
@@ -26,6 +26,8 @@ const CASES: readonly Case[] = [
   { difficulty: '000032', chats: 6, pauseMs: 1_200 },
 ];
 const READY = 2;
+const DELTAS = 3;
+const PATIENCE_MS = 60_000;
 const FIRST_CHATS = READY + 1;
 /** A token in the form of the real ones: presolving is for accounts. */
 const ACCOUNT = { authorization: 'Bearer eyJhbGciOi.bench.x' };
@@ -65,7 +67,7 @@ async function driveCase(origin: string, ways: readonly Way[], one: Case): Promi
   const { difficulty } = one;
   await setScenario(origin, {
     eventDelayMs: 0,
-    answer: 'Hello there.',
+    answer: answerDeltas(DELTAS).join(''),
     ...(difficulty === null ? { proofRequired: false } : { difficulty }),
   });
   const results: number[][] = [];
@@ -82,28 +84,33 @@ async function driveCase(origin: string, ways: readonly Way[], one: Case): Promi
 
 /** Sorted. The first chats do not count: they find nothing prepared, or what was right for the case before. */
 async function driveWay({ port }: Way, { chats, pauseMs }: Case): Promise<number[]> {
-  const agent = new Agent({ keepAlive: true });
   const times: number[] = [];
-  try {
-    for (let held = -FIRST_CHATS; held < chats; held += 1) {
-      const { firstTextMs } = await chat(endpointAt(port), agent);
-      if (held >= 0) times.push(firstTextMs);
-      await sleep(pauseMs);
-    }
-  } finally {
-    agent.destroy();
+  for (let held = -FIRST_CHATS; held < chats; held += 1) {
+    const { firstTextMs, failures } = await runLoad(oneChat(port));
+    for (const failure of Object.keys(failures)) throw new Error(`a chat failed: ${failure}`);
+    if (held >= 0) times.push(firstTextMs.p50);
+    await sleep(pauseMs);
   }
   return times.toSorted((a, b) => a - b);
 }
 
-function endpointAt(port: number): Endpoint {
+function oneChat(port: number): Load {
   const messages = [{ role: 'user', content: 'Hi' }];
   return {
-    port,
-    path: '/v1/chat/completions',
-    headers: ACCOUNT,
-    body: JSON.stringify({ model: 'gpt-4o-mini', stream: true, messages }),
-    readText: () => '',
+    target: {
+      port,
+      path: '/v1/chat/completions',
+      headers: ACCOUNT,
+      body: JSON.stringify({ model: 'gpt-4o-mini', stream: true, messages }),
+      dialect: 'openai',
+    },
+    deltas: DELTAS,
+    atOnce: 1,
+    deltasPerSecond: null,
+    arrivals: { kind: 'open', perSecond: 1000, forMs: 1 },
+    window: { fromMs: 0, toMs: 1 },
+    patienceMs: PATIENCE_MS,
+    watched: {},
   };
 }
 

@@ -1,145 +1,69 @@
+import type { Chart } from '../_util/chart.ts';
 import type { Report } from '../_util/report.ts';
-import type { Row } from '../_util/table.ts';
-import type { Endpoint } from './chat-client.ts';
-import { startChild } from './child.ts';
-import type { Child } from './child.ts';
-import { drive } from './drive.ts';
-import type { Drive, Load } from './drive.ts';
-import type { Plan } from './protocol.ts';
+import { growingAnswers } from './growing-answers.ts';
+import { mostStreams } from './most-streams.ts';
+import { holdRuns } from './rounds.ts';
+import type { Cells, Programme } from './rounds.ts';
+import { startStand } from './stand.ts';
+import { barTable } from './stream-bars.ts';
+import { chatTable, eventTable, growthTable, failureTable, growths, memoryTable } from './stream-tables.ts';
+import { AFTERWARDS, MEASURES } from './trials.ts';
+import { allWays } from './ways.ts';
+import type { Way } from './ways.ts';
 
-/** A way from the client to the upstream stand-in; `child` is the process in between. */
-interface Way {
-  readonly name: string;
-  readonly endpoint: Endpoint;
-  readonly child: Child | null;
-}
+const RUNS = 5;
 
-interface Case extends Load {
-  readonly name: string;
-  /** Each way counts as in its quietest round: whatever else the machine does can only slow it down. */
-  readonly rounds: number;
-}
-
-interface Driven extends Drive {
-  readonly way: string;
-  readonly cpuUs: number | null;
-}
-
-const WHOLE: Plan = { deltas: 100, deltasPerSecond: null };
-const CASES: readonly Case[] = [
-  { name: '1 client, whole answers', clients: 1, seconds: 1, rounds: 3, plan: WHOLE },
-  { name: '200 clients, whole answers', clients: 200, seconds: 1, rounds: 3, plan: WHOLE },
-  {
-    name: '1 stream, 500 deltas/s',
-    clients: 1,
-    seconds: 2,
-    rounds: 2,
-    plan: { deltas: 50, deltasPerSecond: 500 },
-  },
-  {
-    name: '200 streams, 10 deltas/s',
-    clients: 200,
-    seconds: 6,
-    rounds: 1,
-    plan: { deltas: 40, deltasPerSecond: 10 },
-  },
-];
-const WARM_UP: Load = { clients: 20, seconds: 1, plan: WHOLE };
-
-/** Chats through the built server, through a bare relay, and with the upstream stand-in directly. */
+/**
+ * Chats through the built server, other gateways and none. `BENCH_RUNS` says how often, `BENCH_WAYS` which
+ * of the ways, by parts of their names.
+ */
 export async function benchStream(): Promise<Report> {
-  const children: Child[] = [];
-  const start = async (program: string, env: NodeJS.ProcessEnv = {}): Promise<Child> => {
-    const child = await startChild(program, env);
-    children.push(child);
-    return child;
-  };
+  const runs = Number(process.env['BENCH_RUNS'] ?? RUNS);
+  const stand = await startStand();
   try {
-    const upstream = await start('./upstream.js');
-    const origin = `http://127.0.0.1:${upstream.port}`;
-    const relay = await start('./relay.js', { UPSTREAM: origin });
-    const server = await start('../../src/main.js', {
-      PORT: '0',
-      HOST: '127.0.0.1',
-      CHATGPT_BASE_URL: origin,
-    });
-    const ways: Way[] = [
-      { name: 'direct (baseline)', endpoint: backendEndpoint(upstream.port), child: null },
-      { name: 'bare relay (floor)', endpoint: backendEndpoint(relay.port), child: relay },
-      { name: 'chat2api', endpoint: openaiEndpoint(server.port), child: server },
-    ];
-    for (const way of ways) await driveWay(upstream, way, WARM_UP);
-    const rows: Row[] = [];
-    for (const load of CASES) rows.push(...(await driveCase(upstream, ways, load)));
-    return { title: 'chats through the built server; stand-in, server and driver share the cores', rows };
+    const programmes = allWays(stand.upstreamPid).filter(isWanted).map(toProgramme);
+    const results = await holdRuns(stand, programmes, runs, (progress) =>
+      process.stderr.write(`${progress}\n`),
+    );
+    const pinned = stand.proxyCore === null ? 'all on the same cores' : 'the proxy alone on its core';
+    return {
+      title: `chats through gateways, ${runs} runs in turns, ${pinned}`,
+      rows: eventTable(results).rows,
+      more: [chatTable, memoryTable, growthTable, barTable, failureTable].map((toTable) => toTable(results)),
+      curves: [growthChart(results)],
+      runs: [...results].map(([{ name }, cells]) => ({ way: name, cells })),
+    };
   } finally {
-    for (const child of children) child.stop();
+    stand.stop();
   }
 }
 
-async function driveCase(upstream: Child, ways: readonly Way[], load: Case): Promise<Row[]> {
-  const quietest = new Map<Way, Driven>();
-  for (let round = 0; round < load.rounds; round += 1) {
-    for (const way of ways) {
-      const driven = await driveWay(upstream, way, load);
-      const best = quietest.get(way);
-      if (best === undefined || driven.chats / driven.seconds > best.chats / best.seconds) {
-        quietest.set(way, driven);
-      }
-    }
-  }
-  const all = [...quietest.values()];
-  return all.map((driven) => toRow(load, driven, all[0] ?? driven));
+function isWanted({ name }: Way): boolean {
+  const wanted = process.env['BENCH_WAYS'];
+  return wanted === undefined || wanted.split(',').some((part) => name.includes(part));
 }
 
-async function driveWay(upstream: Child, { name, endpoint, child }: Way, load: Load): Promise<Driven> {
-  await upstream.plan(load.plan);
-  const before = (await child?.cpuUs()) ?? null;
-  const result = await drive(endpoint, load);
-  const after = (await child?.cpuUs()) ?? null;
-  return { ...result, way: name, cpuUs: before === null || after === null ? null : after - before };
+/** How many streams there can be takes long to find out: only the fastest are asked. */
+function toProgramme(way: Way): Programme {
+  const isFast = way.role === 'direct' || way.role === 'floor' || way.role === 'ours';
+  const most = isFast && way.encoding === 'v1' ? [mostStreams()] : [];
+  return { way, measures: [...MEASURES, ...most, ...growingAnswers(way), AFTERWARDS] };
 }
 
-function toRow({ name, plan }: Case, driven: Driven, direct: Driven): Row {
-  const { way, chats, seconds, cpuUs, firstTextMs } = driven;
-  // The checked chat cost its part as well.
-  const cpuPerChat = cpuUs === null ? null : cpuUs / (chats + 1);
+function growthChart(results: ReadonlyMap<Way, Cells>): Chart {
   return {
-    case: name,
-    way,
-    'chats/s': chats / seconds,
-    '× direct': chats / seconds / (direct.chats / direct.seconds),
-    'CPU µs/chat': cpuPerChat,
-    'CPU µs/event': cpuPerChat === null ? null : cpuPerChat / plan.deltas,
-    'first text p50 ms': firstTextMs.p50,
-    'p99 ms': firstTextMs.p99,
-    'added p50 ms': driven === direct ? null : firstTextMs.p50 - direct.firstTextMs.p50,
-    'added p99 ms': driven === direct ? null : firstTextMs.p99 - direct.firstTextMs.p99,
-  };
-}
-
-function backendEndpoint(port: number): Endpoint {
-  return {
-    port,
-    path: '/backend-anon/conversation',
-    body: '{}',
-    readText: (event) => {
-      const { v } = event as { v?: unknown };
-      return typeof v === 'string' ? v : '';
-    },
-  };
-}
-
-function openaiEndpoint(port: number): Endpoint {
-  return {
-    port,
-    path: '/v1/chat/completions',
-    body: JSON.stringify({
-      model: 'gpt-4o-mini',
-      stream: true,
-      messages: [{ role: 'user', content: 'Say something long about proxies.' }],
-    }),
-    readText: (event) =>
-      (event as { choices: [{ delta: { content?: string } }] }).choices[0].delta.content ?? '',
+    title: 'Processor time per event at the end of an answer',
+    x: 'answer, tokens',
+    y: 'µs per event',
+    series: growths(results)
+      .filter(({ pace }) => pace === 'paced')
+      .map(({ name, points }) => ({
+        name,
+        points: points.flatMap(({ deltas, spread }) =>
+          spread.median === null
+            ? []
+            : [{ x: deltas, y: spread.median, from: spread.least, to: spread.most }],
+        ),
+      })),
   };
 }

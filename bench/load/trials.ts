@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hold, holdWhole } from './bed.ts';
+import type { Bed, Trial } from './bed.ts';
+import { rssBytes } from './process-usage.ts';
+import type { LoadResult } from './protocol.ts';
+
+/** Figures by name, of one run. */
+export type Figures = Readonly<Record<string, number>>;
+
+export interface Measure {
+  /** What it finds out; all of them have failed when it rejects. */
+  readonly figures: readonly string[];
+  run(bed: Bed): Promise<Figures>;
+}
+
+export const PER_SECOND = 20;
+const LONG_ANSWER = 400;
+const SHORT_ANSWER = 10;
+const SATURATING_CLIENTS = 16;
+const CLIENTS = 64;
+const PATIENCE_MS = 1_500;
+const COOLING_MS = 1_000;
+const MEGABYTE = 1e6;
+
+/** Answers as fast as they are taken: many events in one write, as no backend sends them. */
+const BATCHED: Trial = {
+  deltas: LONG_ANSWER,
+  deltasPerSecond: null,
+  arrivals: { kind: 'closed', clients: SATURATING_CLIENTS, forMs: 1_700 },
+  window: { fromMs: 400, toMs: 1_700 },
+  patienceMs: PATIENCE_MS,
+};
+/** The same, every event a write of its own; they meet on their way only where somebody is slow to read. */
+const SATURATED: Trial = { ...BATCHED, isBatched: false };
+/** All streams are open and none has come to its end within the window. */
+const PACED: Trial = {
+  deltas: 54,
+  deltasPerSecond: PER_SECOND,
+  arrivals: { kind: 'open', perSecond: CLIENTS * 2, forMs: 500 },
+  window: { fromMs: 700, toMs: 2_500 },
+  patienceMs: 2_700 + PATIENCE_MS,
+};
+const ONE_BY_ONE: Trial = {
+  deltas: SHORT_ANSWER,
+  deltasPerSecond: null,
+  arrivals: { kind: 'closed', clients: 1, forMs: 1_500 },
+  window: { fromMs: 0, toMs: 1_500 },
+  patienceMs: PATIENCE_MS,
+};
+/** An answer takes half a second, so that 64 are on their way at any time. */
+const SIDE_BY_SIDE: Trial = {
+  deltas: SHORT_ANSWER,
+  deltasPerSecond: PER_SECOND,
+  arrivals: { kind: 'open', perSecond: CLIENTS * 2, forMs: 2_500 },
+  window: { fromMs: 500, toMs: 2_500 },
+  patienceMs: PATIENCE_MS,
+};
+const SHORT: Trial = {
+  deltas: SHORT_ANSWER,
+  deltasPerSecond: null,
+  arrivals: { kind: 'closed', clients: CLIENTS, forMs: 1_500 },
+  window: { fromMs: 500, toMs: 1_500 },
+  patienceMs: PATIENCE_MS,
+};
+/** Some load half of themselves with the first chat. */
+const FIRST_CHAT: Trial = {
+  ...SHORT,
+  arrivals: { kind: 'closed', clients: 1, forMs: 1 },
+  window: { fromMs: 0, toMs: 1 },
+  patienceMs: 20_000,
+};
+/** Compilers and pools have found what they look for by then. */
+const WARM_UP: readonly Trial[] = [FIRST_CHAT, { ...SATURATED, patienceMs: 3_000 }, SHORT];
+
+/**
+ * In the order in which they are taken from each way, each time it has been started. Paced events come last:
+ * compilers took a fifth of their time when they came second.
+ */
+export const MEASURES: readonly Measure[] = [
+  {
+    figures: ['idle MB'],
+    run: async ({ running }) => ({ 'idle MB': rssBytes(running.pids()) / MEGABYTE }),
+  },
+  {
+    figures: ['batched CPU µs'],
+    async run(bed) {
+      for (const trial of WARM_UP) await hold(bed, trial);
+      return { 'batched CPU µs': cpuPerEvent(await hold(bed, BATCHED), 'proxy') };
+    },
+  },
+  {
+    figures: ['saturated CPU µs', 'saturated load µs', 'events/s'],
+    async run(bed) {
+      const result = await hold(bed, SATURATED);
+      return {
+        'saturated CPU µs': cpuPerEvent(result, 'proxy'),
+        'saturated load µs': cpuPerEvent(result, 'upstream', 'generator'),
+        'events/s': (result.events / result.windowMs) * 1000,
+      };
+    },
+  },
+  firstText('1 at once', ONE_BY_ONE),
+  firstText('64 at once', SIDE_BY_SIDE),
+  {
+    figures: ['chats/s', 'CPU µs/chat'],
+    async run(bed) {
+      const { chats, windowMs, usage } = await hold(bed, SHORT);
+      const cpuUs = usage['proxy']?.cpuUs ?? 0;
+      return { 'chats/s': (chats / windowMs) * 1000, 'CPU µs/chat': cpuUs / chats };
+    },
+  },
+  {
+    figures: ['paced CPU µs', 'paced load µs', 'gap p50 ms', 'gap p99 ms', 'steady MB'],
+    async run(bed) {
+      const result = await holdWhole(bed, PACED);
+      return {
+        'paced CPU µs': cpuPerEvent(result, 'proxy'),
+        'paced load µs': cpuPerEvent(result, 'upstream', 'generator'),
+        'gap p50 ms': result.gapMs.p50,
+        'gap p99 ms': result.gapMs.p99,
+        'steady MB': (result.usage['proxy']?.rssBytes ?? 0) / MEGABYTE,
+      };
+    },
+  },
+];
+
+export const AFTERWARDS: Measure = {
+  figures: ['after MB'],
+  async run({ running }) {
+    await sleep(COOLING_MS);
+    return { 'after MB': rssBytes(running.pids()) / MEGABYTE };
+  },
+};
+
+function firstText(name: string, trial: Trial): Measure {
+  const [p50, p99] = [`${name} p50 ms`, `${name} p99 ms`];
+  return {
+    figures: [p50, p99],
+    async run(bed) {
+      const { firstTextMs } = await holdWhole(bed, trial);
+      return { [p50]: firstTextMs.p50, [p99]: firstTextMs.p99 };
+    },
+  };
+}
+
+export function cpuPerEvent({ usage, events }: LoadResult, ...names: readonly string[]): number {
+  if (events === 0) throw new Error('no event within the window');
+  return names.reduce((sum, name) => sum + (usage[name]?.cpuUs ?? 0), 0) / events;
+}

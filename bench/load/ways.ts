@@ -1,0 +1,92 @@
+import type { Peer, RunningPeer } from '../peers/peer.ts';
+import { peers } from '../peers/peers.ts';
+import { startChild } from './child.ts';
+import type { Dialect, Target } from './protocol.ts';
+
+export type Encoding = 'v1' | 'legacy';
+
+/** A way from the client to the stand-in upstream: a proxy of some kind, or none. */
+export interface Way {
+  readonly name: string;
+  readonly role: 'direct' | 'floor' | 'ours' | 'original' | 'other';
+  /** How the backend streams to it; null: it is not the backend that it asks. */
+  readonly encoding: Encoding | null;
+  readonly ask: Peer['ask'];
+  readonly start: Peer['start'];
+}
+
+const PASSED_ON = '/backend-anon/conversation';
+const CHAT: Peer['ask'] = {
+  path: '/v1/chat/completions',
+  headers: {},
+  body: {
+    model: 'gpt-4o-mini',
+    stream: true,
+    messages: [{ role: 'user', content: 'Say something long about proxies.' }],
+  },
+};
+
+/** All of them, the upstream's own ceiling and the floor first. */
+export function allWays(upstreamPid: number): readonly Way[] {
+  const others = peers().map(toWay);
+  const isFloor = ({ role }: Way): boolean => role === 'floor';
+  return [
+    direct(upstreamPid),
+    ...others.filter(isFloor),
+    chat2api('v1'),
+    chat2api('legacy'),
+    ...others.filter((way) => !isFloor(way)),
+  ];
+}
+
+export function toTarget({ ask, encoding }: Way, port: number): Target {
+  const dialect: Dialect = ask.path === PASSED_ON ? (encoding ?? 'v1') : 'openai';
+  return { port, path: ask.path, headers: ask.headers, body: JSON.stringify(ask.body), dialect };
+}
+
+/** The original program reads whole messages only. */
+function toWay(peer: Peer): Way {
+  const role = roleOf(peer);
+  return {
+    name: peer.name,
+    role,
+    encoding: role === 'other' ? null : role === 'floor' ? 'v1' : 'legacy',
+    // How some are asked is known once they have been started.
+    get ask() {
+      return peer.ask;
+    },
+    start: (origin, core) => peer.start(origin, core),
+  };
+}
+
+function roleOf(peer: Peer): Way['role'] {
+  if (peer.upstream === 'openai') return 'other';
+  return peer.ask.path === PASSED_ON ? 'floor' : 'original';
+}
+
+/** No proxy at all: what is measured is the stand-in itself. */
+function direct(upstreamPid: number): Way {
+  const start: Peer['start'] = async (origin) => ({
+    port: Number(new URL(origin).port),
+    pids: () => [upstreamPid],
+    stop: async () => {},
+  });
+  return {
+    name: 'direct',
+    role: 'direct',
+    encoding: 'v1',
+    ask: { path: PASSED_ON, headers: {}, body: {} },
+    start,
+  };
+}
+
+/** This program, as `npm start` runs it. */
+function chat2api(encoding: Encoding): Way {
+  return { name: `chat2api, ${encoding}`, role: 'ours', encoding, ask: CHAT, start: startChat2api };
+}
+
+async function startChat2api(origin: string, core: number | null): Promise<RunningPeer> {
+  const env = { PORT: '0', HOST: '127.0.0.1', CHATGPT_BASE_URL: origin };
+  const child = await startChild('../../src/main.js', env, core);
+  return { port: child.port, pids: () => [child.pid], stop: async () => child.stop() };
+}
