@@ -22,6 +22,11 @@ export class UsageWatch {
   }
 }
 
+/** Microseconds of processor time since a process began, of the threads that it still has. */
+export function spentCpuUs(pid: number): number {
+  return nsBetween(new Map(), threadTimes([pid])) / 1000;
+}
+
 /** Memory of all of them that is not swapped out; what they share counts for each. */
 export function rssBytes(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + rssOf(pid), 0);

@@ -1,10 +1,11 @@
-import { Agent } from 'node:http';
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Report } from '../_util/report.ts';
 import type { Row } from '../_util/table.ts';
-import { chat } from './chat-client.ts';
-import type { Endpoint } from './chat-client.ts';
 import { startChild } from './child.ts';
+import { spentCpuUs } from './process-usage.ts';
 
 interface Way {
   readonly name: string;
@@ -31,6 +32,12 @@ const WAYS: readonly Way[] = [
 const ROUNDS = 7;
 const WARMING_CHATS = 50;
 const WARM_CHATS = 21;
+const QUESTION = JSON.stringify({
+  model: 'gpt-4o',
+  stream: true,
+  messages: [{ role: 'user', content: 'Hello.' }],
+});
+const HAS_TEXT = /"content":"[^"]/;
 
 /** Starts of fresh processes in turns, and how much longer the first chat takes than a warm one. */
 export async function benchStart(): Promise<Report> {
@@ -55,18 +62,18 @@ async function start({ program, restMs }: Way, upstreamPort: number): Promise<St
   const child = await startChild(program, env);
   try {
     const listeningMs = performance.now() - startedAt;
-    const cpuMs = (await child.cpuUs()) / 1_000;
+    const cpuMs = spentCpuUs(child.pid) / 1_000;
     if (restMs === null) return { listeningMs, cpuMs, firstChatMs: Number.NaN, warmChatMs: Number.NaN };
     await sleep(restMs);
-    return { listeningMs, cpuMs, ...(await chats(toEndpoint(child.port))) };
+    return { listeningMs, cpuMs, ...(await chats(child.port)) };
   } finally {
     child.stop();
   }
 }
 
-async function chats(endpoint: Endpoint): Promise<Pick<Start, 'firstChatMs' | 'warmChatMs'>> {
+async function chats(port: number): Promise<Pick<Start, 'firstChatMs' | 'warmChatMs'>> {
   const agent = new Agent({ keepAlive: true });
-  const ask = async (): Promise<number> => (await chat(endpoint, agent)).firstTextMs;
+  const ask = (): Promise<number> => firstTextMs(port, agent);
   try {
     const firstChatMs = await ask();
     for (let asked = 0; asked < WARMING_CHATS; asked += 1) await ask();
@@ -76,6 +83,22 @@ async function chats(endpoint: Endpoint): Promise<Pick<Start, 'firstChatMs' | 'w
   } finally {
     agent.destroy();
   }
+}
+
+/** Of one chat, in milliseconds. Ends with the chat. */
+async function firstTextMs(port: number, agent: Agent): Promise<number> {
+  const startedAt = performance.now();
+  const asked = request({ agent, host: '127.0.0.1', port, method: 'POST', path: '/v1/chat/completions' });
+  asked.end(QUESTION);
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  let text = '';
+  let firstMs = Number.NaN;
+  for await (const part of response.setEncoding('utf8')) {
+    text += part as string;
+    if (Number.isNaN(firstMs) && HAS_TEXT.test(text)) firstMs = performance.now() - startedAt;
+  }
+  if (!text.endsWith('data: [DONE]\n\n')) throw new Error(`a chat of ${port} is not whole: ${text}`);
+  return firstMs;
 }
 
 function medianStart(starts: readonly Start[]): Start {
@@ -103,15 +126,5 @@ function toRow({ name, restMs }: Way, median: Start, baselineMs: number): Row {
     'first chat ms': holdsChats ? firstChatMs : null,
     'warm chat ms': holdsChats ? warmChatMs : null,
     'first × warm': holdsChats ? firstChatMs / warmChatMs : null,
-  };
-}
-
-function toEndpoint(port: number): Endpoint {
-  return {
-    port,
-    path: '/v1/chat/completions',
-    body: JSON.stringify({ model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: 'Hello.' }] }),
-    readText: (event) =>
-      (event as { choices: [{ delta: { content?: string } }] }).choices[0].delta.content ?? '',
   };
 }
