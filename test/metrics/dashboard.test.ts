@@ -71,6 +71,8 @@ async function realPage(t: Parameters<typeof startUpstream>[0]): Promise<Family[
   await operatorOf(port).add(['eyJhbGciOi.one.x']);
   await askChat(port, { stream: true, token: 'sk-team' });
   await askChat(port, { token: 'wrong' });
+  // The library is loaded by the first page at the latest, and watches from then on.
+  await ask(port, { method: 'GET', path: '/metrics' });
   collectGarbage();
   await sleep(50);
   return parseFamilies((await ask(port, { method: 'GET', path: '/metrics' })).text);
