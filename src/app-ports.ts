@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import type { Leases } from './accounts/leases.ts';
+import type { Store } from './accounts/store.ts';
 import type { ChatPorts, OwnModels } from './chat/ports.ts';
 import type { Config } from './config.ts';
 import type { Log } from './log.ts';
@@ -24,6 +25,13 @@ import { createFiles } from './upstream/files.ts';
 import type { ClientProfile } from './upstream/headers.ts';
 import { createModelLists } from './upstream/models.ts';
 import { createPendingDrawings } from './upstream/pending-drawings.ts';
+import type { WarmUpOptions } from './warm-up.ts';
+
+/** In place of what outlives a rehearsal or serves others beside: the disk and the threads. */
+export interface AppProps {
+  readonly store: Store;
+  readonly proofs: ProofPool;
+}
 
 /** What no setting may change. */
 export interface AppSeams {
@@ -33,8 +41,10 @@ export interface AppSeams {
   readonly waysPolicy?: Partial<SetPolicy>;
   /** What the machine says of itself; not given: what it says. */
   readonly pressure?: Pressure;
-  /** Held in the first quiet moment after listening; not given: none. Never rejects. */
-  readonly rehearse?: () => Promise<void>;
+  /** Held in quiet moments after listening. */
+  readonly rehearse?: WarmUpOptions['rehearse'];
+  /** For the app that is the rehearsal, which has no warm-up itself. */
+  readonly props?: AppProps;
   /** Spans of requests; not given: none are made. Closed with the app. */
   readonly tracing?: Tracing;
 }

@@ -2,11 +2,12 @@ import { createAccounts } from './accounts/accounts.ts';
 import type { Accounts } from './accounts/accounts.ts';
 import { keyDigest } from './accounts/key-id.ts';
 import type { Transition } from './accounts/pool.ts';
+import type { Store } from './accounts/store.ts';
 import { COOKIE as ADMIN_COOKIE } from './admin/guard.ts';
 import { createAdminRoutes } from './admin/routes.ts';
 import { createMetricsSources } from './app-metrics.ts';
 import { createPorts, profileOf } from './app-ports.ts';
-import type { AppSeams } from './app-ports.ts';
+import type { AppProps, AppSeams } from './app-ports.ts';
 import { createComplete } from './chat/complete.ts';
 import { createRetryBudget } from './chat/retry.ts';
 import type { Config } from './config.ts';
@@ -44,6 +45,7 @@ import type { Ways } from './outbound/ways.ts';
 import { createPressure } from './pressure.ts';
 import type { LocalSearch } from './sentinel/search-here.ts';
 import { createProofPool } from './threads/pool.ts';
+import type { ProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
 import { UNTRACED } from './tracing/untraced.ts';
 import { createAccountCheck } from './upstream/account-check.ts';
@@ -52,7 +54,7 @@ import { createFileStreams } from './upstream/file-streams.ts';
 import { browserHeaders } from './upstream/headers.ts';
 import { warmUp } from './warm-up.ts';
 
-export type { AppSeams };
+export type { AppProps, AppSeams };
 
 /** What is under way. All zero when nobody wants anything, however the work before ended. */
 export interface Inflight {
@@ -76,6 +78,9 @@ export interface App {
   /** Refuses new work, lets streams finish within DRAIN_TIMEOUT_MS, then closes everything. Idempotent. */
   close(): Promise<void>;
 }
+
+/** Who asked just now will probably ask again. */
+const QUIET_MS = 100;
 
 /**
  * Joins the rooms: settings to adapters, adapters to the spine, the spine to the edge. Throws StoreError
@@ -106,13 +111,8 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   };
   const tracing = seams.tracing ?? UNTRACED;
   const exchange = tracing.exchange(createExchange(exits));
-  const accounts = openAccounts(config, log, ways, exchange);
-  const proofs = createProofPool({
-    threads: config.powThreads,
-    maxQueue: config.maxQueue,
-    queueTimeoutMs: config.queueTimeoutMs,
-    timeoutMs: config.powTimeoutMs,
-  });
+  const accounts = openAccounts(config, log, ways, exchange, seams.props?.store);
+  const proofs = seams.props?.proofs ?? openProofs(config);
   const fileLinks = createFileLinks({ nowMs: Date.now });
   const profile = profileOf(config);
   const files = createFileStreams({ exits, profile, links: fileLinks, idleMs: config.idleTimeoutMs });
@@ -175,6 +175,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     }),
     turns,
   });
+  let lastRequestMs = -Infinity;
   const server = createServer({
     host: config.host,
     port: config.port,
@@ -211,6 +212,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     unreadyReasons: () => unreadyReasons(accounts, ways),
     readyFigures: () => ({ accounts: { usable: accounts.pool.usable, total: accounts.pool.size } }),
     onRequestEnd: (record) => {
+      lastRequestMs = elapsedMs();
       metrics.observe(record, Date.now());
       log.logRequest(record);
     },
@@ -252,11 +254,12 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     async listen() {
       await accounts.begin();
       const address = await server.listen();
+      if (seams.props !== undefined) return address;
       void warmUp({
         rehearse: seams.rehearse,
         compileSearch: () => compileSearch(localSearch),
         metrics,
-        isQuiet: () => server.inflight === 0,
+        isQuiet: () => server.inflight === 0 && elapsedMs() - lastRequestMs > QUIET_MS,
         signal: closingDown.signal,
       });
       return address;
@@ -272,7 +275,22 @@ async function compileSearch(local: LocalSearch): Promise<void> {
   if (kernel !== null) local.use((task) => kernel.search(task, () => false));
 }
 
-function openAccounts(config: Config, log: Log, ways: Ways, exchange: Exchange): Accounts {
+function openProofs(config: Config): ProofPool {
+  return createProofPool({
+    threads: config.powThreads,
+    maxQueue: config.maxQueue,
+    queueTimeoutMs: config.queueTimeoutMs,
+    timeoutMs: config.powTimeoutMs,
+  });
+}
+
+function openAccounts(
+  config: Config,
+  log: Log,
+  ways: Ways,
+  exchange: Exchange,
+  store: Store | undefined,
+): Accounts {
   const { dataDir, dataKey, keysFile, authorization, maxQueue, queueTimeoutMs, userAgent } = config;
   return createAccounts({
     dataDir,
@@ -288,6 +306,7 @@ function openAccounts(config: Config, log: Log, ways: Ways, exchange: Exchange):
     userAgent,
     exchange,
     ways,
+    store,
     onNotice: (message) => log.warn(message),
     onTransition: (transition) => logTransition(log, transition),
   });

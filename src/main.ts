@@ -64,7 +64,7 @@ async function serve(config: Config): Promise<Running> {
   shareTelemetrySettings();
   const tracing = await loadTracing(process.env, (message) => log.warn(message));
   const app = createApp(config, log, {
-    rehearse: async () => (await import('./rehearsal.ts')).rehearse(config),
+    rehearse: async (options) => (await import('./rehearsal.ts')).rehearse(config, options),
     ...(tracing !== null && { tracing }),
   });
   try {

@@ -1,4 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import cl100k from 'gpt-tokenizer/bpeRanks/cl100k_base';
 import o200k from 'gpt-tokenizer/bpeRanks/o200k_base';
@@ -12,6 +16,8 @@ import { parseConfig } from '../src/config.ts';
 import { createStage } from '../src/rehearsal-stage.ts';
 import { rehearse } from '../src/rehearsal.ts';
 import { warmUp } from '../src/warm-up.ts';
+import { until } from './helpers/loopback.ts';
+import { startProgram } from './helpers/program.ts';
 
 const STATIC_IMPORT = /^(?:import|export) (?:[\w*{},\s$]+ from )?'([^']+)'/gm;
 
@@ -138,11 +144,90 @@ t.test('the warm-up waits for a quiet moment, and ends with the program', async 
   t.same(loads, ['quiet'], 'nothing is loaded any more');
 });
 
-t.test('a rehearsal comes to its end, lets go of all, and never fails', async (t) => {
-  const config = parseConfig({ CHATGPT_BASE_URL: 'http://192.0.2.1', PROXY_URL: 'http://192.0.2.2:1' });
+/** What keeps this process busy or alive, by kind. */
+const held = (): string => process.getActiveResourcesInfo().toSorted().join();
+
+t.test('a rehearsal shows nowhere, and nothing is left of it', async (t) => {
   const asked: string[] = [];
-  const stage = createStage((path) => void asked.push(path.split('/').at(-1) ?? ''));
-  await rehearse(config, stage);
-  t.equal(asked.filter((name) => name === 'conversation').length, 3, 'each chat was held');
-  await rehearse(config, { open: () => Promise.reject(new Error('no loopback')), close: () => {} });
+  const real = createServer((request) => void asked.push(`the real one: ${request.url}`));
+  await once(real.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(() => real.close());
+  const origin = `http://127.0.0.1:${(real.address() as AddressInfo).port}`;
+  const env = {
+    CHATGPT_BASE_URL: origin,
+    PROXY_URL: origin,
+    ARKOSE_TOKEN_URL: origin,
+    AUTHORIZATION: 'sk-operator',
+    ADMIN_KEY: 'an-administrator-of-twenty-letters',
+    ENABLE_GATEWAY: 'true',
+    CHECK_MODEL: 'true',
+  };
+  const dataDir = join(t.testdir({}), 'data');
+  const left: string[] = [];
+  let rehearsals = 0;
+  const { app, port, lines } = await startProgram(t, env, {
+    rehearse: async ({ stream, pause }) => {
+      const before = held();
+      let chats = 0;
+      const stage = createStage((path) => void asked.push(path.split('/').at(-1) ?? ''));
+      const counted = async (): Promise<void> => {
+        await pause();
+        chats += 1;
+      };
+      await rehearse(parseConfig({ ...env, DATA_DIR: dataDir }), { stream, pause: counted }, stage);
+      const conversations = asked
+        .splice(0)
+        .filter((name) => name === 'conversation' || name.startsWith('the real'));
+      t.ok(chats > 1);
+      t.same(
+        conversations,
+        Array.from({ length: chats }, () => 'conversation'),
+        'each chat was held, on the stage',
+      );
+      if (!(await until(() => held() === before))) left.push(`${held()} after ${before}`);
+      rehearsals += 1;
+    },
+  });
+  t.ok(await until(() => rehearsals === 2, 20_000));
+  t.same(left, []);
+  t.notOk(existsSync(dataDir), 'the disk was not touched');
+  t.same(Object.values(app.inflight), [0, 0, 0, 0, 0]);
+  t.same(lines, [], 'nothing was logged');
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  t.notMatch(metrics, 'completions', 'nothing was counted');
+});
+
+t.test('a rehearsal ends early when it has to, and never fails', async (t) => {
+  const config = parseConfig({});
+  const asked: string[] = [];
+  const stage = createStage((path) => void asked.push(path));
+  const before = held();
+  await rehearse(config, { stream: true, pause: () => Promise.reject(new Error('not now')) }, stage);
+  t.same(asked, []);
+  const noLoopback = { open: () => Promise.reject(new Error('no loopback')), close: () => {} };
+  await rehearse(config, { stream: true, pause: async () => {} }, noLoopback);
+  t.ok(await until(() => held() === before), `${held()} after ${before}`);
+});
+
+t.test('nobody is rehearsed for while requests come all the time', async (t) => {
+  const closing = new AbortController();
+  const alive = setInterval(() => {}, 1_000);
+  t.teardown(() => clearInterval(alive));
+  let isQuiet = true;
+  const seen: string[] = [];
+  await warmUp({
+    compileSearch: async () => {},
+    metrics: { ...lateMetrics(), load: async () => void seen.push('metrics') },
+    isQuiet: () => isQuiet,
+    signal: closing.signal,
+    rehearse: async ({ stream, pause }) => {
+      await pause();
+      if (stream) return;
+      isQuiet = false;
+      await t.rejects(pause());
+      isQuiet = true;
+      seen.push('ended');
+    },
+  });
+  t.same(seen, ['ended', 'metrics']);
 });

@@ -27,6 +27,11 @@ export function spentCpuUs(pid: number): number {
   return nsBetween(new Map(), threadTimes([pid])) / 1000;
 }
 
+/** Milliseconds of processor time of a process's first thread, since it began. */
+export function mainThreadCpuMs(pid: number): number {
+  return Number(threadTimes([pid]).get(String(pid)) ?? 0) / 1e6;
+}
+
 /** Memory of all of them that is not swapped out; what they share counts for each. */
 export function rssBytes(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + rssOf(pid), 0);

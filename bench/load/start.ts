@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Report } from '../_util/report.ts';
 import type { Row } from '../_util/table.ts';
 import { startChild } from './child.ts';
-import { spentCpuUs } from './process-usage.ts';
+import type { Child } from './child.ts';
+import { mainThreadCpuMs, rssBytes, spentCpuUs } from './process-usage.ts';
 
 interface Way {
   readonly name: string;
@@ -18,8 +19,20 @@ interface Way {
 interface Start {
   readonly listeningMs: number;
   readonly cpuMs: number;
-  readonly firstChatMs: number;
-  readonly warmChatMs: number;
+  /** Null: it holds no chats. */
+  readonly chats: Chats | null;
+}
+
+interface Chats {
+  readonly firstMs: number;
+  /** Processor time of the program's main thread. */
+  readonly firstCpuMs: number;
+  readonly secondMs: number;
+  readonly warmMs: number;
+  readonly warmCpuMs: number;
+  /** Of all threads, since the process began, when the warm-up is over and two chats were held. */
+  readonly settledCpuMs: number;
+  readonly settledRssMb: number;
 }
 
 const SERVER = '../../src/main.js';
@@ -30,6 +43,8 @@ const WAYS: readonly Way[] = [
   { name: 'chat2api, chat after 3 s', program: SERVER, restMs: 3_000 },
 ];
 const ROUNDS = 7;
+/** From listening until the warm-up is over, with time to spare. */
+const SETTLED_MS = 4_000;
 const WARMING_CHATS = 50;
 const WARM_CHATS = 21;
 const QUESTION = JSON.stringify({
@@ -63,23 +78,32 @@ async function start({ program, restMs }: Way, upstreamPort: number): Promise<St
   try {
     const listeningMs = performance.now() - startedAt;
     const cpuMs = spentCpuUs(child.pid) / 1_000;
-    if (restMs === null) return { listeningMs, cpuMs, firstChatMs: Number.NaN, warmChatMs: Number.NaN };
-    await sleep(restMs);
-    return { listeningMs, cpuMs, ...(await chats(child.port)) };
+    return { listeningMs, cpuMs, chats: restMs === null ? null : await holdChats(child, restMs) };
   } finally {
     child.stop();
   }
 }
 
-async function chats(port: number): Promise<Pick<Start, 'firstChatMs' | 'warmChatMs'>> {
+/** The first ones after `restMs`, the warm ones when the warm-up is over. */
+async function holdChats({ port, pid }: Child, restMs: number): Promise<Chats> {
   const agent = new Agent({ keepAlive: true });
   const ask = (): Promise<number> => firstTextMs(port, agent);
+  const askCounted = async (): Promise<readonly [ms: number, cpuMs: number]> => {
+    const before = mainThreadCpuMs(pid);
+    return [await ask(), mainThreadCpuMs(pid) - before];
+  };
   try {
-    const firstChatMs = await ask();
+    await sleep(restMs);
+    const [firstMs, firstCpuMs] = await askCounted();
+    const secondMs = await ask();
+    await sleep(SETTLED_MS - restMs);
+    const settledCpuMs = spentCpuUs(pid) / 1_000;
+    const settledRssMb = rssBytes([pid]) / 1e6;
     for (let asked = 0; asked < WARMING_CHATS; asked += 1) await ask();
-    const warm: number[] = [];
-    while (warm.length < WARM_CHATS) warm.push(await ask());
-    return { firstChatMs, warmChatMs: median(warm) };
+    const warm: (readonly [ms: number, cpuMs: number])[] = [];
+    while (warm.length < WARM_CHATS) warm.push(await askCounted());
+    const [warmMs, warmCpuMs] = [median(warm.map(([ms]) => ms)), median(warm.map(([, cpuMs]) => cpuMs))];
+    return { firstMs, firstCpuMs, secondMs, warmMs, warmCpuMs, settledCpuMs, settledRssMb };
   } finally {
     agent.destroy();
   }
@@ -102,12 +126,24 @@ async function firstTextMs(port: number, agent: Agent): Promise<number> {
 }
 
 function medianStart(starts: readonly Start[]): Start {
-  const of = (read: (start: Start) => number): number => median(starts.map(read));
+  const chats = starts.flatMap((start) => start.chats ?? []);
   return {
-    listeningMs: of((start) => start.listeningMs),
-    cpuMs: of((start) => start.cpuMs),
-    firstChatMs: of((start) => start.firstChatMs),
-    warmChatMs: of((start) => start.warmChatMs),
+    listeningMs: median(starts.map(({ listeningMs }) => listeningMs)),
+    cpuMs: median(starts.map(({ cpuMs }) => cpuMs)),
+    chats: chats.length === 0 ? null : medianChats(chats),
+  };
+}
+
+function medianChats(all: readonly Chats[]): Chats {
+  const of = (read: (chats: Chats) => number): number => median(all.map(read));
+  return {
+    firstMs: of((chats) => chats.firstMs),
+    firstCpuMs: of((chats) => chats.firstCpuMs),
+    secondMs: of((chats) => chats.secondMs),
+    warmMs: of((chats) => chats.warmMs),
+    warmCpuMs: of((chats) => chats.warmCpuMs),
+    settledCpuMs: of((chats) => chats.settledCpuMs),
+    settledRssMb: of((chats) => chats.settledRssMb),
   };
 }
 
@@ -115,16 +151,18 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-function toRow({ name, restMs }: Way, median: Start, baselineMs: number): Row {
-  const { listeningMs, cpuMs, firstChatMs, warmChatMs } = median;
-  const holdsChats = restMs !== null;
+function toRow({ name }: Way, { listeningMs, cpuMs, chats }: Start, baselineMs: number): Row {
   return {
     way: name,
     'listening ms': listeningMs,
     '× baseline': listeningMs / baselineMs,
     'CPU ms': cpuMs,
-    'first chat ms': holdsChats ? firstChatMs : null,
-    'warm chat ms': holdsChats ? warmChatMs : null,
-    'first × warm': holdsChats ? firstChatMs / warmChatMs : null,
+    'first chat ms': chats?.firstMs ?? null,
+    'second chat ms': chats?.secondMs ?? null,
+    'warm chat ms': chats?.warmMs ?? null,
+    'first × warm': chats && chats.firstMs / chats.warmMs,
+    'CPU: first × warm': chats && chats.firstCpuMs / chats.warmCpuMs,
+    'CPU ms after 4 s': chats?.settledCpuMs ?? null,
+    'RSS MB after 4 s': chats?.settledRssMb ?? null,
   };
 }

@@ -39,6 +39,8 @@ export interface AccountsOptions {
   readonly userAgent: string;
   readonly exchange: Exchange;
   readonly ways: Ways;
+  /** In place of that in DATA_DIR, of which nothing is touched then. */
+  readonly store?: Store | undefined;
   /** What the operator has to know, in words and without secrets. */
   readonly onNotice: (message: string) => void;
   readonly onTransition: (transition: Transition) => void;
@@ -68,7 +70,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const nowMs = Date.now;
   const random = Math.random;
   const file = options.keysFile === null ? [] : readKeysFile(options.keysFile, nowMs());
-  const store = openStore({ dataDir, dataKey, nowMs, onNotice });
+  const store = options.store ?? openStore({ dataDir, dataKey, nowMs, onNotice });
   const keys = createKeys({ environment: options.authorization, file, records: store.keys() });
   const gates = new KeyGates(() => performance.now());
   for (const { id, limits } of keys.entries()) gates.set(id, limits);
@@ -110,7 +112,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     store,
     leases,
     async begin() {
-      await importOriginal({ dataDir, store, nowMs, onNotice });
+      if (options.store === undefined) await importOriginal({ dataDir, store, nowMs, onNotice });
       for (const record of store.accounts()) if (pool.owner(record.id) === null) pool.add(record);
       const owners = (): ReturnType<AccountPool['refreshable']> => pool.refreshable();
       if (options.scheduledRefresh) schedule = createRefreshSchedule({ owners, tokens, nowMs, random });

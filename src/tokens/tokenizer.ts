@@ -11,6 +11,7 @@ const AS_TEXT = { disallowedSpecial: new Set<string>() };
 /** Merges remembered per encoding; the library's own 100,000 would keep that many pieces of users' text. */
 const MERGE_CACHE_ENTRIES = 4096;
 
+const read = new Map<Encoding, Promise<Vocabulary>>();
 const loaded = new Map<Encoding, Promise<Tokenizer>>();
 
 /**
@@ -23,6 +24,15 @@ export function loadTokenizer(encoding: Encoding): Promise<Tokenizer> {
   const loading = load(encoding);
   loaded.set(encoding, loading);
   return loading;
+}
+
+/** What of that is done in slices: who has time does this first, and the rest in a quiet moment. */
+export function readVocabulary(encoding: Encoding): Promise<Vocabulary> {
+  const known = read.get(encoding);
+  if (known !== undefined) return known;
+  const reading = parseVocabulary(encoding);
+  read.set(encoding, reading);
+  return reading;
 }
 
 async function load(encoding: Encoding): Promise<Tokenizer> {
@@ -41,7 +51,7 @@ async function load(encoding: Encoding): Promise<Tokenizer> {
  * Not the library's own modules: compiling one blocks the thread three times as long as it takes to parse
  * the same as JSON, and JSON can be read line by line.
  */
-async function readVocabulary(encoding: Encoding): Promise<Vocabulary> {
+async function parseVocabulary(encoding: Encoding): Promise<Vocabulary> {
   const file = await readFile(vocabularyFile(encoding));
   const vocabulary: VocabularyEntry[] = [];
   for (let from = 0; from < file.length;) {
