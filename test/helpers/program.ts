@@ -11,6 +11,7 @@ import type { App, AppSeams } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import type { Env } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
+import './bare-threads.ts';
 import { newDataDir } from './data-dir.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
 

@@ -8,6 +8,7 @@ import { createLog } from '../../src/log.ts';
 import type { AccountRecord } from '../../src/sandbox/accounts/account-ledger.ts';
 import type { RequestRecord } from '../../src/sandbox/recorder.ts';
 import type { Scenario } from '../../src/sandbox/scenario.ts';
+import './bare-threads.ts';
 import { newDataDir } from './data-dir.ts';
 import { createSandbox } from '../../src/sandbox/server.ts';
 
