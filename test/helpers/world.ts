@@ -109,7 +109,7 @@ function createControls(upstream: string): Controls {
 }
 
 /** Polls until `check` is true; gives up after `timeoutMs`, leaving the assertion to say what is missing. */
-export async function eventually(check: () => Promise<boolean>, timeoutMs = 5_000): Promise<boolean> {
+export async function eventually(check: () => Promise<boolean>, timeoutMs = 15_000): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     if (await check()) return true;
