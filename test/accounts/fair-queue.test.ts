@@ -85,7 +85,7 @@ t.test('whatever comes, takes, leaves and moves: as by a look at everyone', (t) 
         compare(queue, plain);
       }
     }),
-    { numRuns: 400 },
+    { numRuns: 200 },
   );
   t.end();
 });
@@ -133,7 +133,7 @@ t.test('a heap knows its least, whatever is placed, moved and removed', (t) => {
         if (heap.size !== inside.size || (heap.top?.rank ?? Infinity) !== least) throw new Error('wrong top');
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
   t.end();
 });

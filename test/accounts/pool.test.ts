@@ -105,7 +105,7 @@ t.test('any order of leases and releases: as by a look at all accounts', async (
       for (const one of held) one.release(null);
       if (pool.inFlight !== 0) throw new Error('something is still in flight');
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   );
 });
 
@@ -577,7 +577,7 @@ t.test('whatever happens in whatever order, nobody is forgotten and nothing leak
       if (pool.views().some(({ inFlight }) => inFlight !== 0))
         throw new Error('an account is not free again');
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
-import type { Test } from 'tap';
-import * as errors from '../../src/errors.ts';
 import { ChatError } from '../../src/errors.ts';
 import type { Asset, DecodedEvent, TurnEvent } from '../../src/conversation/events.ts';
+import { Answer } from '../../src/chat/answer.ts';
 import { Links } from '../../src/chat/links.ts';
 import { pump } from '../../src/chat/pump.ts';
 import type { StreamReader, TurnSink } from '../../src/chat/ports.ts';
+import type { StreamDecoder } from '../../src/upstream/protocol/stream-decoder.ts';
 
 const asset = (name: string): Asset => ({ kind: 'pointer', pointer: name, conversationId: null });
 const image = (name: string): DecodedEvent => ({ type: 'image', link: asset(name) });
@@ -137,33 +137,36 @@ t.test('the line is bounded, and a full sink stops the flush', async (t) => {
   links.cancel();
 });
 
-/** An answer whose decoder takes the events themselves, as JSON. */
-async function answerOfJson(t: Test): Promise<typeof import('../../src/chat/answer.ts')> {
-  class JsonDecoder {
-    finished = false;
-    readonly pending = null;
-    readonly #emit: (event: DecodedEvent) => void;
-    constructor(emit: (event: DecodedEvent) => void) {
-      this.#emit = emit;
-    }
-    get complete(): boolean {
-      return this.finished;
-    }
-    push({ data }: { data: string }): void {
-      const event = JSON.parse(data) as DecodedEvent | { type: 'error' };
-      if (event.type === 'error') throw new ChatError('upstream_refused', 'no more');
-      if (event.type === 'turn-end') this.finished = true;
-      this.#emit(event);
-    }
-    end(): void {
-      if (!this.finished) throw new ChatError('upstream_protocol_error', 'cut off');
-    }
+type Listener = Parameters<Answer['listen']>[0];
+
+class JsonDecoder {
+  finished = false;
+  readonly pending = null;
+  readonly #emit: Listener;
+  constructor(emit: Listener) {
+    this.#emit = emit;
   }
-  return t.mockImport<typeof import('../../src/chat/answer.ts')>('../../src/chat/answer.js', {
-    '../../src/upstream/protocol/stream-decoder.js': { StreamDecoder: JsonDecoder },
-    // A mocked import loads everything anew: both sides must mean the same class.
-    '../../src/errors.js': errors,
-  });
+  get complete(): boolean {
+    return this.finished;
+  }
+  push({ data }: { data: string }): void {
+    const event = JSON.parse(data) as DecodedEvent | { type: 'error' };
+    if (event.type === 'error') throw new ChatError('upstream_refused', 'no more');
+    if (event.type === 'turn-end') this.finished = true;
+    this.#emit(event);
+  }
+  end(): void {
+    if (!this.finished) throw new ChatError('upstream_protocol_error', 'cut off');
+  }
+}
+
+/** An answer whose decoder takes the events themselves, as JSON. */
+class JsonAnswer extends Answer {
+  #told: Listener = () => {};
+  override readonly decoder = new JsonDecoder((event) => this.#told(event)) as unknown as StreamDecoder;
+  override listen(listener: Listener): void {
+    this.#told = listener;
+  }
 }
 
 class ListSink implements TurnSink {
@@ -186,8 +189,7 @@ const frames = (...events: (DecodedEvent | { type: 'error' })[]): Buffer =>
   Buffer.from(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(''));
 
 /** A running pump whose upstream and links the test plays. */
-async function running(t: Test, given: { idleMs?: number } = {}) {
-  const { Answer } = await answerOfJson(t);
+function running(given: { idleMs?: number } = {}) {
   const sink = new ListSink();
   const log: string[] = [];
   const gives: ((link: string | null) => void)[] = [];
@@ -200,7 +202,7 @@ async function running(t: Test, given: { idleMs?: number } = {}) {
       upstream = reader;
       return { askedIds: [], pause: note('pause'), resume: note('resume'), abort: note('abort') };
     },
-    new Answer(sink, () => {}),
+    new JsonAnswer(sink, () => {}),
     client.signal,
     {
       deadlines: { firstTokenMs: 5_000, idleMs: given.idleMs ?? 5_000, totalMs: 5_000 },
@@ -225,7 +227,7 @@ async function running(t: Test, given: { idleMs?: number } = {}) {
 }
 
 t.test('a turn ends when its last link has come, though upstream ended before', async (t) => {
-  const { sink, log, give, over, state, upstream } = await running(t);
+  const { sink, log, give, over, state, upstream } = running();
   upstream.onOpen();
   upstream.onBytes(frames(text('a'), image('x'), text('b'), end));
   upstream.onEnd();
@@ -239,7 +241,7 @@ t.test('a turn ends when its last link has come, though upstream ended before', 
 
 t.test('an error of upstream comes after what came before it', async (t) => {
   for (const fault of ['event', 'cut', 'failure', 'silence']) {
-    const { sink, log, give, over, state, upstream } = await running(t, {
+    const { sink, log, give, over, state, upstream } = running({
       idleMs: fault === 'silence' ? 20 : 5_000,
     });
     upstream.onBytes(frames(image('x'), text('b')));
@@ -257,7 +259,7 @@ t.test('an error of upstream comes after what came before it', async (t) => {
 
 t.test('a client that leaves ends the wait for links', async (t) => {
   for (const ended of [false, true]) {
-    const { sink, log, signals, client, over, upstream } = await running(t);
+    const { sink, log, signals, client, over, upstream } = running();
     upstream.onBytes(ended ? frames(image('x'), end) : frames(image('x')));
     client.abort(new Error('gone'));
     t.equal(await over, 'Error: gone');
@@ -268,7 +270,7 @@ t.test('a client that leaves ends the wait for links', async (t) => {
 });
 
 t.test('a full line and a full sink pause upstream until both have room', async (t) => {
-  const { sink, log, give, over, upstream } = await running(t);
+  const { sink, log, give, over, upstream } = running();
   upstream.onBytes(frames(image('x'), text('y'.repeat(70_000))));
   t.strictSame(log, ['pause'], 'the line is full');
   sink.takes = false;
@@ -285,7 +287,7 @@ t.test('a full line and a full sink pause upstream until both have room', async 
 });
 
 t.test('a sink that has enough does not wait for more', async (t) => {
-  const { sink, log, give, signals, over, upstream } = await running(t);
+  const { sink, log, give, signals, over, upstream } = running();
   upstream.onBytes(frames(image('x'), image('y')));
   sink.satisfied = true;
   await give(0, 'L');

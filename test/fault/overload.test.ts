@@ -183,7 +183,7 @@ t.test('draining refuses at once who waits for a place, and lets those inside fi
   const startedAt = performance.now();
   const closed = program.app.close();
   for (const answer of await Promise.all(waiting)) isRefused(t, answer, 'shutting_down', /./);
-  t.ok(performance.now() - startedAt < 3_000, 'long before the end of the drain');
+  t.ok(performance.now() - startedAt < 10_000, 'long before the end of the drain');
   t.equal(program.app.inflight.requests, 1);
   held.release();
   t.equal((await first).status, 200);

@@ -192,7 +192,7 @@ t.test('the deadline of the whole turn spans its retries', async (t) => {
   });
   const startedAt = performance.now();
   const answer = await askChat(program.port);
-  t.ok(performance.now() - startedAt < 3_000, 'no retry that would be too late is waited for');
+  t.ok(performance.now() - startedAt < 6_000, 'no retry that would be too late is waited for');
   t.equal(errorOf(answer)?.code, 'upstream_error');
   t.equal(answer.headers['retry-after'], '1');
   t.equal(upstream.askedAt('conversation').length, 2);

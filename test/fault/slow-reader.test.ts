@@ -54,9 +54,10 @@ t.test('a client that reads nothing stops its upstream, and is cut when its time
 
   const normal = await askChat(program.port, { stream: true });
   t.equal(dataOf(normal.text).at(-1), '[DONE]', 'another stream is not held up');
-  t.equal(floods[0]?.taken(), taken, 'and upstream still waits');
+  // The kernel may make its buffers larger meanwhile.
+  t.ok((floods[0]?.taken() ?? Infinity) < KERNEL_BYTES, 'and upstream still waits');
 
-  t.ok(await until(() => program.app.inflight.requests === 0, 15_000));
+  t.ok(await until(() => program.app.inflight.requests === 0, 30_000));
   t.comment(`cut after ${Math.round(performance.now() - startedAt)} ms`);
   t.ok(performance.now() - startedAt >= 2_500, 'not before its time');
   t.same(await settled(program), IDLE);

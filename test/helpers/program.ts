@@ -11,6 +11,7 @@ import type { App, AppSeams } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import type { Env } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
+import './bare-threads.ts';
 import { newDataDir } from './data-dir.ts';
 import { loadTokenizer } from '../../src/tokens/tokenizer.ts';
 
@@ -83,7 +84,7 @@ export function spawnProgram(t: Test, env: Env): Omit<ProgramProcess, 'port'> {
 export async function startProcess(t: Test, env: Env): Promise<ProgramProcess> {
   const running = spawnProgram(t, env);
   const listening = /"port":(\d+)[^\n]*"msg":"listening"/;
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 40_000;
   while (!listening.test(running.output())) {
     if (Date.now() > deadline || running.child.exitCode !== null) throw new Error(running.output());
     await sleep(20);
@@ -94,7 +95,7 @@ export async function startProcess(t: Test, env: Env): Promise<ProgramProcess> {
 export const IDLE = { requests: 0, leases: 0, proofsQueued: 0, proofsRunning: 0, upstreamCalls: 0 };
 
 /** Waits until nothing is under way; the counters then, or as they still are after `timeoutMs`. */
-export async function settled({ app }: Pick<Program, 'app'>, timeoutMs = 5_000): Promise<App['inflight']> {
+export async function settled({ app }: Pick<Program, 'app'>, timeoutMs = 15_000): Promise<App['inflight']> {
   const deadline = Date.now() + timeoutMs;
   while (Object.values(app.inflight).some((count) => count !== 0) && Date.now() < deadline) await sleep(2);
   return { ...app.inflight };

@@ -8,6 +8,7 @@ import { createLog } from '../../src/log.ts';
 import type { AccountRecord } from '../../src/sandbox/accounts/account-ledger.ts';
 import type { RequestRecord } from '../../src/sandbox/recorder.ts';
 import type { Scenario } from '../../src/sandbox/scenario.ts';
+import './bare-threads.ts';
 import { newDataDir } from './data-dir.ts';
 import { createSandbox } from '../../src/sandbox/server.ts';
 
@@ -108,7 +109,7 @@ function createControls(upstream: string): Controls {
 }
 
 /** Polls until `check` is true; gives up after `timeoutMs`, leaving the assertion to say what is missing. */
-export async function eventually(check: () => Promise<boolean>, timeoutMs = 5_000): Promise<boolean> {
+export async function eventually(check: () => Promise<boolean>, timeoutMs = 15_000): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     if (await check()) return true;

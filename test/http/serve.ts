@@ -62,7 +62,7 @@ export function get(path: string, ...headers: string[]): string {
 }
 
 /** Polls until `check` is true; gives up after `timeoutMs`, leaving the assertion to say what is missing. */
-export async function until(check: () => boolean, timeoutMs = 5_000): Promise<boolean> {
+export async function until(check: () => boolean, timeoutMs = 15_000): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
   while (!check() && Date.now() < deadline) await sleep(5);
   return check();

@@ -120,7 +120,7 @@ t.test('any split of any answer ends where the direct tokenisation ends', (t) =>
         deepStrictEqual(run({ stop, tokens }, deltas).outcome, expected);
       }
     }),
-    { numRuns: 1500 },
+    { numRuns: 700 },
   );
   t.end();
 });
@@ -246,7 +246,7 @@ t.test('overlapping stop sequences are found across any split', (t) => {
       const { outcome } = run({ stop, tokens: null }, split(text, places));
       deepStrictEqual(outcome, { text: expected, reason, tokens: 0 });
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   );
   t.end();
 });

@@ -217,7 +217,7 @@ t.test('no attachment does worse than a ChatError', (t) => {
         if (!(error instanceof ChatError) || error.status !== 400) throw error;
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   );
   t.end();
 });

@@ -277,7 +277,7 @@ t.test('no body does worse than a ChatError', (t) => {
         if (!(error instanceof ChatError) || error.status !== 400) throw error;
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: 1500 },
   );
   t.end();
 });

@@ -361,7 +361,7 @@ t.test("scripts of the original's fill, look at and empty the pool", async (t) =
 t.test('who leaves while he waits for an account leaves nothing behind', async (t) => {
   const pool = await startPool(t, [access('only')], {
     env: { ACCOUNT_CONCURRENCY: '1' },
-    scenario: { firstEventDelayMs: 1_500 },
+    scenario: { firstEventDelayMs: 3_000 },
   });
   const holder = await dial(t, pool.port);
   holder.socket.write(chatBytes({ stream: true, token: KEY }));
@@ -372,8 +372,8 @@ t.test('who leaves while he waits for an account leaves nothing behind', async (
   t.ok(await eventually(async () => (await waiting()) === 5));
   const leftAt = performance.now();
   for (const { socket } of waiters) socket.destroy();
-  t.ok(await eventually(async () => (await waiting()) === 0, 1_000));
-  t.ok(performance.now() - leftAt < 1_000, 'at once');
+  t.ok(await eventually(async () => (await waiting()) === 0));
+  t.ok(performance.now() - leftAt < 2_500, 'at once');
   t.match(pool.app.inflight, { requests: 1, leases: 1 });
   const next = chat(pool);
   holder.socket.destroy();

@@ -7,6 +7,7 @@ import { parseConfig } from '../../src/config.ts';
 import type { Env } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import { startGateway, startProxy } from '../helpers/gateway.ts';
+import '../helpers/bare-threads.ts';
 import { newDataDir } from '../helpers/data-dir.ts';
 import type { Call, Gateway, Reply } from '../helpers/gateway.ts';
 

@@ -186,7 +186,7 @@ t.test('fuzzed bodies get an answer, and never one that we did not foresee', asy
       if (answer.isCut || ![200, 400, 404].includes(answer.status))
         throw new Error(`${answer.status} ${answer.text}`);
     }),
-    { numRuns: 250 },
+    { numRuns: 120 },
   );
   t.ok(await isAlive());
   t.same(await settled(program), IDLE);
@@ -228,7 +228,7 @@ t.test('fuzzed methods, paths and headers do not end the process', async (t) => 
         `${verb} ${target} HTTP/1.1\r\nhost: x\r\n${lines}content-length: 2\r\n\r\n{}`,
       );
     }),
-    { numRuns: 250 },
+    { numRuns: 120 },
   );
   t.ok(await isAlive());
   t.same(await settled(program), IDLE);
@@ -245,7 +245,7 @@ t.test('bytes that are hardly HTTP do not end the process', async (t) => {
     fc.asyncProperty(fc.oneof(damaged, fc.uint8Array({ maxLength: 200 })), async (bytes) => {
       await throwAt(program.port, bytes);
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   );
   t.ok(await isAlive());
   t.same(await settled(program), IDLE);

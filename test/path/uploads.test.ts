@@ -7,6 +7,7 @@ import type { Test } from 'tap';
 import { createApp } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import type { Env } from '../../src/config.ts';
+import '../helpers/bare-threads.ts';
 import { newDataDir } from '../helpers/data-dir.ts';
 import { createLog } from '../../src/log.ts';
 

@@ -146,7 +146,7 @@ t.test('any two documents differ by changes that lead from one to the other', (t
       ];
       t.same(reduceDeltas(deltas, false).get(0), after);
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   );
   t.end();
 });

@@ -313,7 +313,7 @@ t.test(
           if (answers.length > 1) throw new Error(`${answers.join(' ')} for ${JSON.stringify(head)}`);
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
     t.same(elsewhere.asked, [], 'no other host is asked for anything');
     t.notMatch(program.lines.join(''), 'internal_error');

@@ -1,3 +1,4 @@
+import '../helpers/bare-threads.ts';
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';

@@ -1,3 +1,4 @@
+import '../helpers/bare-threads.ts';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -214,7 +215,7 @@ t.test('a storm of clients that leave balances, whatever the order', async (t) =
       t.equal(pool.stats.failed - before.failed, count('ChatError'));
       t.equal(count('solved') + count('ChatError') + count('AbortError'), steps.length);
     }),
-    { numRuns: 15 },
+    { numRuns: 10 },
   );
 });
 

@@ -111,7 +111,7 @@ t.test('property: one script gives one answer, whichever encoding tells it, over
       if (MARKERS.test(legacy.whole)) throw new Error(`a marker is left: ${legacy.whole}`);
       if (!legacy.content.endsWith('The end.')) throw new Error('cut');
     }),
-    { numRuns: 500 },
+    { numRuns: 250 },
   );
   t.pass('held');
   t.end();
@@ -149,7 +149,7 @@ t.test('property: all of the text is there once, with links in the places of the
       if (said !== `${expected}|`) throw new Error(JSON.stringify([said, expected]));
     },
   );
-  fc.assert(property, { numRuns: 500 });
+  fc.assert(property, { numRuns: 250 });
   t.pass('held');
   t.end();
 });
@@ -270,7 +270,7 @@ t.test('property: nothing that upstream sends throws anything but a typed error'
           throw new Error('a sign is left');
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 250 },
   );
   t.pass('held');
   t.end();

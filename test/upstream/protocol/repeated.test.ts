@@ -151,7 +151,7 @@ t.test('property: what is read of repeating events is what a parser reads, where
       short += sameAsWhole(toBytes(given), marks);
       all += given.steps.length;
     }),
-    { numRuns: 1500 },
+    { numRuns: 700 },
   );
   t.ok(short > all / 3, `${short} of ${all} events were read without what they repeat`);
   t.end();
@@ -171,7 +171,7 @@ t.test('property: also when bytes are damaged', (t) => {
       for (const [at, byte] of changes) bytes[at % bytes.length] = byte;
       sameAsWhole(bytes, marks);
     }),
-    { numRuns: 1500 },
+    { numRuns: 700 },
   );
   t.pass('held');
   t.end();
@@ -185,7 +185,7 @@ t.test('property: whole turns, in both encodings', (t) => {
         sameAsWhole(Buffer.from(payloads.map((data) => `data: ${data}\n\n`).join('')), marks);
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 250 },
   );
   t.pass('held');
   t.end();
@@ -282,7 +282,7 @@ t.test('property: frames that only bring text mean what a parser makes of them',
       const [plain, parsed] = [readPayloads(told), readPayloads(told.map((json) => ` ${json}`))];
       if (plain !== parsed) throw new Error(`${plain}\nparsed: ${parsed}`);
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   );
   t.pass('held');
   t.end();

@@ -499,7 +499,7 @@ t.test('property: no sequence of frames throws anything but a typed error, or po
         Object.keys(Object.prototype).length === 0
       );
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   );
   t.pass('held');
   t.end();
@@ -534,7 +534,7 @@ t.test('property: legacy and v1 of one text, however cut, give the same text', (
         return fromLegacy.text === whole && JSON.stringify(fromLegacy) === JSON.stringify(fromV1);
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
   t.pass('held');
   t.end();

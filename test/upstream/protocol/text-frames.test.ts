@@ -182,7 +182,7 @@ t.test('property: read short or by its lines, and however it is cut, a stream sa
       if (one !== other) throw new Error(`short: ${one}\nby lines: ${other}`);
       short += count;
     }),
-    { numRuns: 1500 },
+    { numRuns: 700 },
   );
   t.ok(short > 1500, `${short} frames were read short`);
   t.end();
