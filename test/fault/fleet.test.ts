@@ -13,7 +13,7 @@ const CONCURRENCY = 2;
 const KEYS = ['sk-greedy', 'sk-middle', 'sk-modest'] as const;
 /** Requests at once for each key. */
 const APPETITES = [60, 28, 12] as const;
-const CHATS = 1_000;
+const CHATS = 2_000;
 
 /** How many of each fate; the sandbox reads the fate in the token. */
 const FLEET = {
@@ -110,7 +110,7 @@ function tally(values: Iterable<string>): Record<string, number> {
   return counts;
 }
 
-t.test('two hundred accounts of all fates carry a thousand chats', async (t) => {
+t.test('two hundred accounts of all fates carry two thousand chats', async (t) => {
   const { world, operator, verdicts } = await launch(
     t,
     members.map(({ token }) => token),
