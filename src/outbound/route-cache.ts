@@ -29,6 +29,7 @@ interface Entry {
 export function createRouteCache({ idleMs, nowMs }: RouteCacheOptions): RouteCache {
   /** The one used last is last. */
   const entries = new Map<string, Entry>();
+  let last: Entry | null = null;
 
   function isUnused({ route }: Entry): boolean {
     return route.running === 0;
@@ -54,8 +55,10 @@ export function createRouteCache({ idleMs, nowMs }: RouteCacheOptions): RouteCac
       if (known === undefined) makeRoom();
       const entry = known ?? { route: create(), usedAtMs: 0 };
       entry.usedAtMs = nowMs();
-      entries.delete(key);
+      // A table out of which and into which things go is made anew again and again.
+      if (entry !== last) entries.delete(key);
       entries.set(key, entry);
+      last = entry;
       return entry.route;
     },
     sweep() {
