@@ -87,7 +87,7 @@ export class SseWriter {
     if (this.#isOpening) this.flush();
   }
 
-  /** The head leaves with the frames of this tick: each write less is a system call less, of some OPENWRITE us. */
+  /** The head leaves with the frames of this tick: a system call less. */
   openWithFrames(): void {
     if (this.opened) return;
     this.#isOpening = true;
