@@ -4,6 +4,7 @@ import type { RequestSnapshot } from './request.ts';
 /** The reverse proxies in front of this server (TRUST_PROXY): what they say about the client is believed. */
 export class TrustedProxies {
   readonly #ranges = new BlockList();
+  /** As a rule; to look into an empty list of Node's takes 3.6 us. */
   readonly #isEmpty: boolean;
 
   /** Addresses and CIDR ranges. */

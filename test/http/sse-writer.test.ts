@@ -118,10 +118,7 @@ t.test('a head that may wait takes the frames of its tick along', async (t) => {
   t.match(await said('/alone', ': ok\n\n'), /^6\r\n: ok\n\n/);
   t.match(await said('/frames', 'data: a\n\n'), /^f\r\n: ok\n\ndata: a\n\n/);
   t.match(await said('/now', 'data: a\n\n'), /^6\r\n: ok\n\n\r\n9\r\ndata: a\n\n/);
-  t.equal(
-    await said('/failed', '0\r\n\r\n'),
-    'f\r\n: ok\n\ndata: a\n\n\r\n9\r\ndata: b\n\n\r\n0\r\n\r\n',
-  );
+  t.equal(await said('/failed', '0\r\n\r\n'), 'f\r\n: ok\n\ndata: a\n\n\r\n9\r\ndata: b\n\n\r\n0\r\n\r\n');
   t.match(await said('/refused', '}'), /^{"error":/);
   const cut = await dial(t, port);
   cut.socket.write(get('/cut'));
