@@ -32,7 +32,6 @@ import { createLateMetrics } from './late-metrics.ts';
 import type { Log } from './log.ts';
 import { meterPorts } from './metrics/metered-ports.ts';
 import { meterProofs } from './metrics/metered-proofs.ts';
-import { createTickClock } from './metrics/tick-clock.ts';
 import { TurnMeter } from './metrics/turn-meter.ts';
 import { createExchange } from './outbound/exchange.ts';
 import type { Exchange } from './outbound/exchange.ts';
@@ -116,7 +115,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   const fileLinks = createFileLinks({ nowMs: Date.now });
   const profile = profileOf(config);
   const files = createFileStreams({ exits, profile, links: fileLinks, idleMs: config.idleTimeoutMs });
-  const turns = new TurnMeter(createTickClock());
+  const turns = new TurnMeter(() => performance.now());
   const watchedProofs = tracing.proofs(meterProofs(proofs, turns));
   const adapters = { exits, exchange, proofs: watchedProofs, accounts, fileLinks, log };
   const { ports, models, sentinel, localSearch } = createPorts(config, seams, adapters);

@@ -147,15 +147,18 @@ interface Tally {
 }
 
 function createTally(): Tally {
-  const present = new Set<symbol>();
+  let count = 0;
   return {
     get count() {
-      return present.size;
+      return count;
     },
     add() {
-      const one = Symbol();
-      present.add(one);
-      return () => void present.delete(one);
+      let isPresent = true;
+      count += 1;
+      return () => {
+        if (isPresent) count -= 1;
+        isPresent = false;
+      };
     },
   };
 }

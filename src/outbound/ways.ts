@@ -82,6 +82,12 @@ export function createWays(options: WaysOptions): Ways {
     return { origin, exit };
   }
 
+  /** Is it well, and did none of the attempts go through it? */
+  function isFresh(origin: string, { avoid }: WayAsk): boolean {
+    if (avoid.some((way) => way.origin === origin)) return false;
+    return gateways.find(origin)?.isGood(options.nowMs()) ?? false;
+  }
+
   return {
     pick(ask) {
       const way = choose(ask);
@@ -90,12 +96,9 @@ export function createWays(options: WaysOptions): Ways {
       const exitVisit = exit.begin(options.nowMs());
       const gatewayVisit = gateway.begin(options.nowMs());
       let isReleased = false;
-      const untried = gatewayNames.filter((origin) => !ask.avoid.some((one) => one.origin === origin));
-      const now = options.nowMs();
-      const isWell = (origin: string): boolean => gateways.find(origin)?.isGood(now) ?? false;
       return {
         way,
-        hasOtherGateway: untried.some((origin) => origin !== way.origin && isWell(origin)),
+        hasOtherGateway: gatewayNames.some((origin) => origin !== way.origin && isFresh(origin, ask)),
         release(failure) {
           if (isReleased) return;
           isReleased = true;

@@ -81,6 +81,56 @@ t.test('the head leaves at once, with what proxies and clients need to see', asy
   t.equal(writer.closed, true);
 });
 
+t.test('a head that may wait takes the frames of its tick along', async (t) => {
+  const acts: Record<string, (writer: SseWriter, reply: Reply) => void> = {
+    '/alone': () => {},
+    '/frames': (writer) => writer.write('data: a\n\n'),
+    '/now': (writer) => {
+      writer.open();
+      writer.write('data: a\n\n');
+    },
+    '/failed': (writer) => {
+      writer.write('data: a\n\n');
+      writer.fail('data: b\n\n');
+    },
+    '/refused': (_, reply) => reply.fail(new ChatError('internal_error', 'x')),
+    '/cut': (_, reply) => reply.cut('error'),
+  };
+  const { port, records, internalErrors } = await serve(t, {
+    routes: Object.entries(acts).map(([path, act]) => ({
+      method: 'GET',
+      path,
+      handler: (_request, reply) => {
+        const writer = new SseWriter(reply);
+        writer.openWithFrames();
+        t.equal(writer.opened, true);
+        t.equal(reply.started, false);
+        act(writer, reply);
+      },
+    })),
+  });
+  const said = async (path: string, end: string): Promise<string> => {
+    const client = await dial(t, port);
+    client.socket.write(get(path));
+    t.ok(await until(() => client.text().endsWith(end)), path);
+    return client.text().split('\r\n\r\n').slice(1).join('\r\n\r\n');
+  };
+  t.match(await said('/alone', ': ok\n\n'), /^6\r\n: ok\n\n/);
+  t.match(await said('/frames', 'data: a\n\n'), /^f\r\n: ok\n\ndata: a\n\n/);
+  t.match(await said('/now', 'data: a\n\n'), /^6\r\n: ok\n\n\r\n9\r\ndata: a\n\n/);
+  t.equal(await said('/failed', '0\r\n\r\n'), 'f\r\n: ok\n\ndata: a\n\n\r\n9\r\ndata: b\n\n\r\n0\r\n\r\n');
+  t.match(await said('/refused', '}'), /^{"error":/);
+  const cut = await dial(t, port);
+  cut.socket.write(get('/cut'));
+  await cut.closed;
+  t.equal(cut.text(), '');
+  t.match(
+    records.map(({ route, outcome }) => `${route} ${outcome}`),
+    ['/failed error', '/refused error', '/cut error'],
+  );
+  t.same(internalErrors, []);
+});
+
 t.test('frames of one tick leave as one chunk, those of the next as another', async (t) => {
   const { client, writer } = await stream(t);
   for (const letter of 'abc') t.equal(writer.write(`data: ${letter}\n\n`), true);
