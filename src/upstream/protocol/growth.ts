@@ -17,7 +17,7 @@ export class Growth {
     const start = this.#length;
     this.#length = end;
     // No look into `text` where it can be avoided: it is put together anew for every delta.
-    return tail.length === end - start ? tail : text.slice(start, end);
+    return !isHalf && tail.length === end - start ? tail : text.slice(start, end);
   }
 }
 

@@ -211,6 +211,49 @@ t.test('nearly every event of a long answer is read without what it repeats, als
   t.end();
 });
 
+/** Long texts that grow at the end, and change at times anywhere in what is there already. */
+const longGrowing = fc.record({
+  words: fc.array(piece, { minLength: 1, maxLength: 5 }),
+  length: fc.nat(40_000),
+  steps: fc.array(
+    fc.record({
+      piece,
+      change: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { freq: 5, nil: null }),
+    }),
+    { minLength: 2, maxLength: 6 },
+  ),
+});
+
+type LongGrowing = typeof longGrowing extends fc.Arbitrary<infer T> ? T : never;
+
+function toLongBytes({ words, length, steps }: LongGrowing): Buffer {
+  let text = `${words.join(' ')} `.repeat(length).slice(0, length);
+  let stream = data(envelope({ text }));
+  for (const { piece, change } of steps) {
+    const at = Math.floor((change ?? 1) * text.length);
+    text = `${text.slice(0, at)}${change === null ? '' : '#'}${text.slice(at + 1)}${piece}`;
+    stream += data(envelope({ text }));
+  }
+  return Buffer.from(`${stream}${data(done({ text: `${text}.`, end_turn: true }))}data: [DONE]\n\n`);
+}
+
+t.test(
+  'property: long events, cut into reads of one size and anywhere, also when their beginning changes',
+  (t) => {
+    const marks = fc.array(fc.nat(300_000), { maxLength: 12 });
+    fc.assert(
+      fc.property(longGrowing, fc.integer({ min: 500, max: 70_000 }), marks, (given, size, marks) => {
+        const bytes = toLongBytes(given);
+        const reads = Array.from({ length: Math.floor(bytes.length / size) }, (_, at) => (at + 1) * size);
+        sameAsWhole(bytes, [...reads, ...marks]);
+      }),
+      { numRuns: 300 },
+    );
+    t.pass('held');
+    t.end();
+  },
+);
+
 t.test('a character whose bytes come in two events is what it is', (t) => {
   const [head, tail] = data(envelope({ text: '@' })).split('@') as [string, string];
   const events = [
@@ -222,6 +265,14 @@ t.test('a character whose bytes come in two events is what it is', (t) => {
   const end = Buffer.from(`${data(done({ text: 'a東.', end_turn: true }))}data: [DONE]\n\n`);
   sameAsWhole(Buffer.concat([...stream, end]), []);
   t.pass('held');
+  t.end();
+});
+
+t.test('halves of characters, one behind the other, come in their order', (t) => {
+  const texts = ['a\ud800', 'a\ud800\ud83d', 'a\ud800\ud83dHello'];
+  const stream = texts.map((text) => data(envelope({ text }))).join('');
+  const end = `${data(done({ text: `${texts.at(-1)}.`, end_turn: true }))}data: [DONE]\n\n`;
+  t.equal(sameAsWhole(Buffer.from(stream + end), []), 3);
   t.end();
 });
 
