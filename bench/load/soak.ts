@@ -67,6 +67,7 @@ export async function benchSoak(): Promise<Report> {
   return {
     title: `${minutes} minutes, ${CLIENTS} clients of all kinds, ${count} requests: ${failures.length === 0 ? 'flat' : 'FAILED'}`,
     rows: [...toRows(findings), ...Object.entries(findings.mixed.tally).map(toTallyRow)],
+    runs: findings.samples,
   };
 }
 

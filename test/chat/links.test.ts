@@ -277,11 +277,47 @@ t.test('a full line and a full sink pause upstream until both have room', async 
   t.strictSame(log, ['pause']);
   sink.takes = true;
   sink.drained();
-  t.equal(sink.out.length, 2);
+  await sleep(60);
+  t.equal(sink.out.join(''), `[L]${'y'.repeat(70_000)}`);
   t.strictSame(log, ['pause', 'resume']);
   upstream.onBytes(frames(end));
   upstream.onEnd();
   t.equal(await over, 'done');
+});
+
+t.test('a huge text takes many turns of the event loop, and all behind it waits its turn', async (t) => {
+  const { sink, log, over, upstream } = await running(t);
+  const huge = 'ab 🙂 c\n'.repeat(130_000);
+  let turns = 0;
+  const count = (): void => {
+    turns += 1;
+    turning = setImmediate(count);
+  };
+  let turning = setImmediate(count);
+  upstream.onBytes(frames(text('a'), text(huge), text('b'), end));
+  upstream.onEnd();
+  t.equal(sink.out.length, 2, 'the first of it at once');
+  t.equal(await over, 'done', 'not before all has left');
+  clearImmediate(turning);
+  t.equal(sink.out.join(''), `a${huge}bturn-end`);
+  const longest = Math.max(...sink.out.map(({ length }) => length));
+  t.comment(`${sink.out.length} slices of at most ${longest} units in ${turns} turns`);
+  t.ok(longest <= huge.length / 200);
+  t.ok(turns >= sink.out.length - 4, 'a turn for each, in which others were served');
+  t.notOk(
+    sink.out.some((slice) => /\p{Surrogate}/u.test(slice)),
+    'no character was cut',
+  );
+  t.strictSame(log, []);
+});
+
+t.test('a client that leaves within a huge text gets no more of it', async (t) => {
+  const { sink, client, over, upstream } = await running(t);
+  upstream.onBytes(frames(text('x'.repeat(1e6))));
+  client.abort(new Error('gone'));
+  t.equal(await over, 'Error: gone');
+  await sleep(20);
+  t.equal(sink.out.length, 1);
 });
 
 t.test('a sink that has enough does not wait for more', async (t) => {

@@ -9,6 +9,7 @@ import {
   event,
   flood,
   LONG_EVENT_WORDS,
+  longDelta,
   longEvent,
   openStream,
   startUpstream,
@@ -144,7 +145,10 @@ t.test(
   { skip: process.platform !== 'linux' },
   async (t) => {
     const floods: Flood[] = [];
-    const upstream = await startUpstream(t, { conversation: (asked) => void floods.push(flood(asked)) });
+    // All that was taken is one text, to which a reader could be asked to go back.
+    const upstream = await startUpstream(t, {
+      conversation: (asked) => void floods.push(flood(asked, longDelta)),
+    });
     const program = await startProcess(t, {
       CHATGPT_BASE_URL: upstream.origin,
       RETRY_TIMES: '0',
