@@ -181,8 +181,13 @@ export function longDelta(written: number): string {
   return `${written === 0 ? first : ''}event: delta\ndata: {${path}"v":"${LONG_TEXT}"}\n\n`;
 }
 
-/** 64 MiB of answer, as fast as they are taken. `next` is told how much came before. */
-export function flood(asked: Asked, next: (written: number) => string = longEvent): Flood {
+/** 64 MiB of answer, as fast as they are taken. */
+export function flood(asked: Asked): Flood {
+  return floodOf(asked, longEvent);
+}
+
+/** As `flood`. `next` is told how much came before. */
+export function floodOf(asked: Asked, next: (written: number) => string): Flood {
   const { socket } = asked;
   openStream(asked);
   let written = 0;
