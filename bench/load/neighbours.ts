@@ -26,7 +26,7 @@ interface Turn {
 
 const ROUNDS = 2;
 const STOPPED = 1_000;
-const LIVE = 1_000;
+const LIVE = Number(process.env['LIVE'] ?? 1_000);
 const BEGUN_PER_SECOND = 500;
 const SETTLE_MS = 1_500;
 const KIB = 1_024;

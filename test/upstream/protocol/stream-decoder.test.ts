@@ -511,8 +511,8 @@ function growing(takenOf: TakenOf): { push: (frame: WireDelta) => void; text: ()
 }
 
 function textIn({ message }: WireEnvelope): string {
-  const [text] = message?.content?.parts as readonly string[];
-  return text as string;
+  const parts = message?.content?.parts;
+  return Array.isArray(parts) ? String(parts[0]) : '';
 }
 
 /** After a collection. */
