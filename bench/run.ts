@@ -1,7 +1,8 @@
 import { publish } from './_util/report.ts';
 import type { Report } from './_util/report.ts';
-import { benchCrowd, benchHuge, benchStopped } from './load/crowd.ts';
+import { benchCrowd } from './load/crowd.ts';
 import { benchFaults } from './load/faults.ts';
+import { benchHuge, benchStopped } from './load/neighbours.ts';
 import { benchExits } from './load/exits.ts';
 import { benchPresolve } from './load/presolve.ts';
 import { benchStart } from './load/start.ts';
@@ -33,9 +34,11 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   presolve: benchPresolve,
   metrics: benchMetrics,
 };
+/** These take minutes, and run only when they are asked for. */
+const BY_NAME_ONLY: ReadonlySet<string> = new Set(['soak']);
 const EXIT_USAGE = 64;
 
-/** All benches, or those named; one after the other, so that none disturbs another. */
+/** All benches but those by name only, or those named; one after the other, so that none disturbs another. */
 async function main(wanted: readonly string[]): Promise<void> {
   const unknown = wanted.filter((name) => !Object.hasOwn(BENCHES, name));
   if (unknown.length > 0) {
@@ -44,7 +47,8 @@ async function main(wanted: readonly string[]): Promise<void> {
     return;
   }
   for (const [name, bench] of Object.entries(BENCHES)) {
-    if (wanted.length === 0 || wanted.includes(name)) publish(name, await bench());
+    const isWanted = wanted.length === 0 ? !BY_NAME_ONLY.has(name) : wanted.includes(name);
+    if (isWanted) publish(name, await bench());
   }
 }
 

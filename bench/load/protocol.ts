@@ -17,6 +17,8 @@ export interface Plan {
   readonly deltas: number;
   /** So many come in the first event: the rest then shows what an event costs late in a long answer. */
   readonly atOnce: number;
+  /** So many in each event after the first; one, unless told otherwise. */
+  readonly perEvent?: number;
   /** Each delta is a write of its own. Null: as fast as they are taken. */
   readonly deltasPerSecond: number | null;
   /** Without a pace: many deltas in one write, or each alone all the same. */
@@ -89,5 +91,9 @@ export interface LoadResult {
   readonly gapMs: Quantiles;
   /** How far behind the pace a delta came at worst, counted from its stream's first; of all chats. */
   readonly latestMs: number;
+  /** The same of each delta of a pace within the window; those that came early count as 0. */
+  readonly lateMs: Quantiles;
+  /** How late the generator's own timers were within the window: what it says of others is no better. */
+  readonly ownDelayMs: Quantiles;
   readonly usage: Readonly<Record<string, Usage>>;
 }

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AnswerCheck } from './answer-check.ts';
 import { Chat } from './chat.ts';
@@ -9,28 +10,42 @@ import { Tally } from './tally.ts';
 
 const TICK_MS = 1;
 const LOOK_MS = 5;
+/** Of the clock that tells how late timers are. */
+const RESOLUTION_MS = 1;
 
 /** Asks for chats as the load says and checks every one. */
 export async function runLoad(load: Load): Promise<LoadResult> {
   const run = new Run(load);
   const counted = countWindow(run, load);
   await arrive(run, load);
-  const { window, ...usage } = await counted;
+  const within = await counted;
   await run.finish();
-  return { ...run.tally.counts(), windowMs: window, usage: usage.usage };
+  return { ...run.tally.counts(), ...within };
 }
 
 async function countWindow(
   run: Run,
   { window, watched }: Load,
-): Promise<{ window: number } & Pick<LoadResult, 'usage'>> {
+): Promise<Pick<LoadResult, 'windowMs' | 'usage' | 'ownDelayMs'>> {
   await sleep(window.fromMs);
   const from = performance.now();
   const watch = new UsageWatch(watched);
+  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  delays.enable();
   run.tally.isCounting = true;
   await sleep(window.toMs - window.fromMs);
   run.tally.isCounting = false;
-  return { usage: watch.read(), window: performance.now() - from };
+  delays.disable();
+  const toMs = (ns: number): number => Math.max(0, ns / 1e6 - RESOLUTION_MS);
+  return {
+    usage: watch.read(),
+    windowMs: performance.now() - from,
+    ownDelayMs: {
+      p50: toMs(delays.percentile(50)),
+      p99: toMs(delays.percentile(99)),
+      max: toMs(delays.max),
+    },
+  };
 }
 
 async function arrive(run: Run, { arrivals }: Load): Promise<void> {

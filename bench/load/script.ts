@@ -44,9 +44,11 @@ export function toScript(dialect: Dialect, plan: Plan): Script {
 }
 
 /** The texts of the events. */
-function toTexts({ deltas, atOnce }: Plan): string[] {
+function toTexts({ deltas, atOnce, perEvent = 1 }: Plan): string[] {
   const all = answerDeltas(deltas);
-  return [all.slice(0, atOnce).join(''), ...all.slice(atOnce)];
+  const texts = [all.slice(0, atOnce).join('')];
+  for (let at = atOnce; at < deltas; at += perEvent) texts.push(all.slice(at, at + perEvent).join(''));
+  return texts;
 }
 
 function toChunk(frame: string): Buffer {

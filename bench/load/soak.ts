@@ -3,6 +3,7 @@ import type { Report } from '../_util/report.ts';
 import type { Row } from '../_util/table.ts';
 import type { Memory } from './soak/gauge-protocol.ts';
 import type { GuestsAnswer } from './soak/guests-protocol.ts';
+import { TURNED_AWAY } from './soak/mix.ts';
 import { withScene } from './soak/scene.ts';
 import type { Scene } from './soak/scene.ts';
 import { fitSlope } from './soak/slope.ts';
@@ -50,6 +51,7 @@ const MAX_TREND_BYTES = 6 * MIB;
 /** Of the whole process, whose allocators keep what they once had. */
 const MAX_RSS_TREND_BYTES = 64 * MIB;
 const MAX_MORE_HANDLES = 20;
+const MAX_TURNED_AWAY_SHARE = 0.25;
 const SEED = 20_260_101;
 
 /**
@@ -67,6 +69,7 @@ export async function benchSoak(): Promise<Report> {
   return {
     title: `${minutes} minutes, ${CLIENTS} clients of all kinds, ${count} requests: ${failures.length === 0 ? 'flat' : 'FAILED'}`,
     rows: [...toRows(findings), ...Object.entries(findings.mixed.tally).map(toTallyRow)],
+    runs: findings.samples,
   };
 }
 
@@ -127,6 +130,7 @@ function judge(findings: Findings): string[] {
   const heap = trend(findings, 'heapBytes');
   const rss = trend(findings, 'rssBytes');
   const restBytes = after.memory.heapBytes - before.memory.heapBytes;
+  const turnedAway = mixed.tally[TURNED_AWAY] ?? 0;
   const more = handles(after.memory) - handles(before.memory);
   return [
     ...(restBytes > MAX_REST_GROWTH_BYTES ? [`the heap at rest grew by ${inMib(restBytes)} MiB`] : []),
@@ -138,6 +142,9 @@ function judge(findings: Findings): string[] {
       ? [`${more} handles are left open: ${JSON.stringify(after.memory.resources)}`]
       : []),
     ...(after.inFlight === 0 ? [] : [`${after.inFlight} are under way with no client left`]),
+    ...(turnedAway > total(mixed.tally) * MAX_TURNED_AWAY_SHARE
+      ? [`the machine is too busy to tell: ${turnedAway} were turned away`]
+      : []),
     ...mixed.wrong,
   ];
 }

@@ -1,12 +1,13 @@
 import type { Load, LoadResult, Quantiles } from './protocol.ts';
 
-type Counts = Omit<LoadResult, 'usage' | 'windowMs'>;
+type Counts = Omit<LoadResult, 'usage' | 'windowMs' | 'ownDelayMs'>;
 
 /** What a load comes to, chat by chat and delta by delta. Times in milliseconds after its start. */
 export class Tally {
   readonly #load: Load;
   readonly #firstTextMs: number[] = [];
   readonly #gapMs: number[] = [];
+  readonly #lateMs: number[] = [];
   readonly #failures = new Map<string, number>();
   /** While the window is open. */
   isCounting = false;
@@ -40,6 +41,7 @@ export class Tally {
 
   late(ms: number): void {
     if (ms > this.#latestMs) this.#latestMs = ms;
+    if (this.isCounting) this.#lateMs.push(Math.max(0, ms));
   }
 
   cut(): void {
@@ -63,6 +65,7 @@ export class Tally {
       firstTextMs: quantiles(this.#firstTextMs),
       gapMs: quantiles(this.#gapMs),
       latestMs: this.#latestMs,
+      lateMs: quantiles(this.#lateMs),
     };
   }
 }

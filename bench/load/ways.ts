@@ -81,12 +81,13 @@ function direct(upstreamPid: number): Way {
 }
 
 /** This program, as `npm start` runs it. */
-function chat2api(encoding: Encoding): Way {
-  return { name: `chat2api, ${encoding}`, role: 'ours', encoding, ask: CHAT, start: startChat2api };
+export function chat2api(encoding: Encoding, settings: NodeJS.ProcessEnv = {}): Way {
+  const start: Peer['start'] = (origin, core) =>
+    startChat2api({ CHATGPT_BASE_URL: origin, ...settings }, core);
+  return { name: `chat2api, ${encoding}`, role: 'ours', encoding, ask: CHAT, start };
 }
 
-async function startChat2api(origin: string, core: number | null): Promise<RunningPeer> {
-  const env = { PORT: '0', HOST: '127.0.0.1', CHATGPT_BASE_URL: origin };
-  const child = await startChild('../../src/main.js', env, core);
+async function startChat2api(settings: NodeJS.ProcessEnv, core: number | null): Promise<RunningPeer> {
+  const child = await startChild('../../src/main.js', { PORT: '0', HOST: '127.0.0.1', ...settings }, core);
   return { port: child.port, pids: () => [child.pid], stop: async () => child.stop() };
 }

@@ -29,7 +29,9 @@ const shown = (event: TurnEvent): string => {
 const nameOf = (wanted: Asset): string => (wanted.kind === 'pointer' ? wanted.pointer : wanted.path);
 
 /** Links whose fetches the test answers by name. */
-function byHand(options: { linkMs?: number; deliver?: (event: TurnEvent) => boolean } = {}) {
+function byHand(
+  options: { linkMs?: number; nowMs?: () => number; deliver?: (event: TurnEvent) => boolean } = {},
+) {
   const out: string[] = [];
   const asked = new Map<
     string,
@@ -46,6 +48,7 @@ function byHand(options: { linkMs?: number; deliver?: (event: TurnEvent) => bool
     },
     onReady: () => links.flush(),
     ...(options.linkMs === undefined ? {} : { linkMs: options.linkMs }),
+    ...(options.nowMs === undefined ? {} : { nowMs: options.nowMs }),
   });
   const call = (name: string) => {
     const found = asked.get(name);
@@ -279,11 +282,73 @@ t.test('a full line and a full sink pause upstream until both have room', async 
   t.strictSame(log, ['pause']);
   sink.takes = true;
   sink.drained();
-  t.equal(sink.out.length, 2);
+  await sleep(60);
+  t.equal(sink.out.join(''), `[L]${'y'.repeat(70_000)}`);
   t.strictSame(log, ['pause', 'resume']);
   upstream.onBytes(frames(end));
   upstream.onEnd();
   t.equal(await over, 'done');
+});
+
+t.test('a huge text takes many turns of the event loop, and all behind it waits', async (t) => {
+  let nowMs = 0;
+  let inTurn = 0;
+  let most = 0;
+  const nextTurn = (): void => {
+    inTurn = 0;
+    turning = setImmediate(nextTurn);
+  };
+  let turning = setImmediate(nextTurn);
+  const { links, out } = byHand({
+    nowMs: () => nowMs,
+    deliver({ type, ...event }) {
+      nowMs += 1;
+      if (type === 'text-delta' && 'text' in event) inTurn += event.text.length;
+      most = Math.max(most, inTurn);
+      return true;
+    },
+  });
+  const huge = 'ab \u{1F642} c\n'.repeat(130_000);
+  for (const event of [text('a'), text(huge), text('b'), end]) links.push(event);
+  t.ok(out.join('').length < huge.length / 20, 'some of it at once');
+  t.ok(links.isFull);
+  while (!links.isEmpty) await sleep(1);
+  clearImmediate(turning);
+  t.equal(out.join(''), `a${huge}bturn-end`);
+  t.comment(`${out.length} slices, at most ${most} units in a turn`);
+  t.ok(most < huge.length / 20, 'and never much of it: others were served meanwhile');
+  t.notOk(
+    out.some((slice) => /\p{Surrogate}/u.test(slice)),
+    'no character was cut',
+  );
+});
+
+t.test('a turn is not over before all of a huge text has left', async (t) => {
+  const { sink, over, log, upstream } = await running(t);
+  const huge = 'word '.repeat(400_000);
+  sink.takes = false;
+  upstream.onBytes(frames(text('a'), text(huge), end));
+  upstream.onEnd();
+  await sleep(20);
+  t.ok(sink.out.join('').length < huge.length / 2, 'a sink that is full gets no more');
+  sink.takes = true;
+  sink.drained();
+  t.equal(await over, 'done');
+  t.equal(sink.out.join(''), `a${huge}turn-end`);
+  t.strictSame(log, [], 'upstream ended by itself');
+});
+
+t.test('a client that leaves within a huge text gets no more of it', async (t) => {
+  const { sink, client, over, upstream } = await running(t);
+  sink.takes = false;
+  upstream.onBytes(frames(text('x'.repeat(1e6))));
+  const taken = sink.out.length;
+  client.abort(new Error('gone'));
+  t.equal(await over, 'Error: gone');
+  sink.takes = true;
+  sink.drained();
+  await sleep(20);
+  t.equal(sink.out.length, taken);
 });
 
 t.test('a sink that has enough does not wait for more', async (t) => {

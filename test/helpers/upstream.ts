@@ -172,14 +172,28 @@ export interface Flood {
 
 const FLOOD_BYTES = 64 * 1024 * 1024;
 
+/** Events of the backend's second encoding that are one message, to which each adds 16 KiB. */
+export function longDelta(written: number): string {
+  const first = event('')
+    .replace('data: ', 'event: delta\ndata: {"p":"","o":"add","v":')
+    .replace('\n\n', '}\n\n');
+  const path = written === 0 ? '"p":"/message/content/parts/0","o":"append",' : '';
+  return `${written === 0 ? first : ''}event: delta\ndata: {${path}"v":"${LONG_TEXT}"}\n\n`;
+}
+
 /** 64 MiB of answer, as fast as they are taken. */
 export function flood(asked: Asked): Flood {
+  return floodOf(asked, longEvent);
+}
+
+/** As `flood`. `next` is told how much came before. */
+export function floodOf(asked: Asked, next: (written: number) => string): Flood {
   const { socket } = asked;
   openStream(asked);
   let written = 0;
   const more = (): void => {
     while (written < FLOOD_BYTES && !socket.destroyed) {
-      const bytes = longEvent(written);
+      const bytes = next(written);
       written += bytes.length;
       if (!stream(asked, bytes)) return;
     }

@@ -2,7 +2,6 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { answerDeltas } from '../../_util/answer.ts';
 import { legacyFrames, v1Frames } from '../../_util/backend-stream.ts';
-import type { BackendAnswer, BackendQuestion } from './backend-protocol.ts';
 import { parseScript } from './script.ts';
 import type { Script } from './script.ts';
 import { Wheel } from './wheel.ts';
@@ -21,22 +20,8 @@ const FILLER = answerDeltas(400).join('').replaceAll('\n', ' ');
 
 const wheel = new Wheel();
 let asked = 0;
-/** The latest that a stream's turn came, in ms. */
-let latestMs = 0;
-/** Connections that take no more for now. */
-const held = new Set<Socket>();
 
 process.on('disconnect', () => process.exit());
-process.on('message', (question: BackendQuestion) => {
-  if (question.type === 'lateness') {
-    process.send?.({ type: 'lateness', latestMs } satisfies BackendAnswer);
-    latestMs = 0;
-  } else {
-    const bytes = [...held].map(({ bytesWritten, writableLength }) => bytesWritten - writableLength);
-    process.send?.({ type: 'held', bytes } satisfies BackendAnswer);
-  }
-});
-
 const server = createServer(serve).listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
   const { port } = server.address() as AddressInfo;
   process.stdout.write(`${JSON.stringify({ port })}\n`);
@@ -47,7 +32,6 @@ function serve(socket: Socket): void {
   let received = Buffer.alloc(0);
   socket.setNoDelay(true);
   socket.on('error', () => socket.destroy());
-  socket.on('close', () => held.delete(socket));
   socket.on('data', (chunk) => {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
     const request = takeRequest(received);
@@ -92,17 +76,12 @@ function play(script: Script, socket: Socket): void {
   };
   const step = (dueMs: number): void => {
     if (socket.destroyed) return;
-    latestMs = Math.max(latestMs, Date.now() - dueMs);
     const isTaken = socket.write((sent === 0 ? STREAM_HEAD : '') + texts.next(dueMs));
     sent += 1;
     if (sent >= script.events) return end();
     if (isTaken && everyMs === 0) return step(dueMs);
     if (isTaken) return wheel.at(dueMs + everyMs, step);
-    held.add(socket);
-    socket.once('drain', () => {
-      held.delete(socket);
-      step(Math.max(Date.now(), dueMs + everyMs));
-    });
+    socket.once('drain', () => step(Math.max(Date.now(), dueMs + everyMs)));
   };
   if (startAfterMs === 0) step(Date.now());
   else wheel.at(Date.now() + startAfterMs, step);
@@ -115,13 +94,10 @@ interface Texts {
   end(): string;
 }
 
-function createTexts({ encoding, characters, firstCharacters }: Script): Texts {
+function createTexts({ encoding, characters }: Script): Texts {
   let soFar = '';
   let isFirst = true;
-  const text = (dueMs: number): string => {
-    const wanted = characters + (isFirst ? firstCharacters : 0);
-    return `${dueMs} ${filler(wanted - 14)}`;
-  };
+  const text = (dueMs: number): string => `${dueMs} ${filler(characters - 14)}`;
   if (encoding === 'legacy') {
     return {
       next(dueMs) {

@@ -1,8 +1,6 @@
 /** What the bench asks the server under load, beside HTTP, and what it is told. */
 export type GaugeQuestion =
   | { readonly type: 'memory' }
-  | { readonly type: 'delays' }
-  | { readonly type: 'cpu' }
   | { readonly type: 'snapshot'; readonly file: string };
 
 /** After a collection. */
@@ -16,16 +14,4 @@ export interface Memory {
   readonly resources: Readonly<Record<string, number>>;
 }
 
-/** Of the event loop, since the last question. */
-export interface Delays {
-  readonly type: 'delays';
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-}
-
-export type GaugeAnswer =
-  | Memory
-  | Delays
-  | { readonly type: 'cpu'; readonly us: number }
-  | { readonly type: 'snapshot'; readonly file: string };
+export type GaugeAnswer = Memory | { readonly type: 'snapshot'; readonly file: string };

@@ -12,7 +12,6 @@ export type GuestsQuestion =
     }
   /** What the group met since it was asked the last time. */
   | { readonly type: 'tell'; readonly group: string }
-  | { readonly type: 'leave'; readonly group: string }
   /** Clients of all kinds, so many at any time, each with one chat after the other. */
   | { readonly type: 'mix'; readonly port: number; readonly count: number; readonly seed: number }
   /** No further chats begin; answered when the last has ended. */
@@ -20,12 +19,6 @@ export type GuestsQuestion =
 
 export interface Told {
   readonly type: 'tell';
-  readonly open: number;
-  readonly texts: number;
-  readonly bytes: number;
-  readonly delayP50Ms: number;
-  readonly delayP99Ms: number;
-  readonly delayMaxMs: number;
   /** By how they ended. */
   readonly ends: Readonly<Record<string, number>>;
 }
@@ -33,7 +26,6 @@ export interface Told {
 export type GuestsAnswer =
   | { readonly type: 'join'; readonly open: number }
   | Told
-  | { readonly type: 'leave' }
   | { readonly type: 'mix' }
   | {
       readonly type: 'end-mix';

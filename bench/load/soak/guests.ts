@@ -1,4 +1,4 @@
-import type { GuestsAnswer, GuestsQuestion, Told } from './guests-protocol.ts';
+import type { GuestsAnswer, GuestsQuestion } from './guests-protocol.ts';
 import { Mix } from './mix.ts';
 import { Visit } from './visit.ts';
 import type { Manner } from './visit.ts';
@@ -10,8 +10,6 @@ const AT_ONCE = 100;
 
 interface Group {
   readonly visits: Set<Visit>;
-  delays: number[];
-  bytes: number;
   ends: Record<string, number>;
 }
 
@@ -32,10 +30,7 @@ async function toAnswer(question: GuestsQuestion): Promise<GuestsAnswer> {
       return { type: 'join', open: group.visits.size };
     }
     case 'tell':
-      return tell(groupOf(question.group));
-    case 'leave':
-      for (const visit of groupOf(question.group).visits) visit.leave();
-      return { type: 'leave' };
+      return { type: 'tell', ends: groupOf(question.group).ends };
     case 'mix':
       mix = new Mix(question.port, question.seed);
       mix.start(question.count);
@@ -50,7 +45,7 @@ async function toAnswer(question: GuestsQuestion): Promise<GuestsAnswer> {
 }
 
 function groupOf(name: string): Group {
-  const group = groups.get(name) ?? { visits: new Set(), delays: [], bytes: 0, ends: {} };
+  const group = groups.get(name) ?? { visits: new Set(), ends: {} };
   groups.set(name, group);
   return group;
 }
@@ -70,14 +65,10 @@ async function join(group: Group, count: number, manner: Manner, port: number): 
 function joinOne(group: Group, manner: Manner, port: number): Promise<void> {
   return new Promise((resolve) => {
     const visit = new Visit(port, manner, {
-      onText(delayMs) {
-        resolve();
-        group.delays.push(delayMs);
-      },
+      onText: resolve,
       onEnd(end, status, texts) {
         resolve();
         group.visits.delete(visit);
-        group.bytes += visit.bytesRead;
         const name = end === 'complete' && texts < manner.script.events ? 'incomplete' : end;
         const key = name === 'refused' ? `refused ${status}` : name;
         group.ends[key] = (group.ends[key] ?? 0) + 1;
@@ -85,20 +76,4 @@ function joinOne(group: Group, manner: Manner, port: number): Promise<void> {
     });
     group.visits.add(visit);
   });
-}
-
-function tell(group: Group): Told {
-  const delays = group.delays.toSorted((a, b) => a - b);
-  const at = (share: number): number => delays[Math.floor((delays.length - 1) * share)] ?? Number.NaN;
-  group.delays = [];
-  return {
-    type: 'tell',
-    open: group.visits.size,
-    texts: delays.length,
-    bytes: group.bytes,
-    delayP50Ms: at(0.5),
-    delayP99Ms: at(0.99),
-    delayMaxMs: at(1),
-    ends: { ...group.ends },
-  };
 }

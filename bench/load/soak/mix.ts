@@ -79,6 +79,10 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
+const OVERLOADED = 503;
+/** Under this name in the tally. */
+export const TURNED_AWAY = 'turned away: 503';
+
 /** Clients of all kinds, one chat after the other each. What no good server would do is noted. */
 export class Mix {
   readonly tally: Record<string, number> = {};
@@ -125,7 +129,13 @@ export class Mix {
     return KINDS.find(({ weight }) => (at -= weight) < 0) ?? (KINDS[0] as Kind);
   }
 
+  /** As it should be, when the machine is busy with others: the server runs late, and says so. */
+  #noteTurnedAway(): void {
+    this.tally[TURNED_AWAY] = (this.tally[TURNED_AWAY] ?? 0) + 1;
+  }
+
   #note({ name, ends }: Kind, end: VisitEnd, status: number): void {
+    if (status === OVERLOADED) return this.#noteTurnedAway();
     this.tally[name] = (this.tally[name] ?? 0) + 1;
     if (!ends.includes(end) && this.wrong.length < 20) this.wrong.push(`${name}: ${end} (${status})`);
   }

@@ -1,4 +1,3 @@
-import type { BackendAnswer, BackendQuestion } from './backend-protocol.ts';
 import type { GaugeAnswer, GaugeQuestion } from './gauge-protocol.ts';
 import type { GuestsAnswer, GuestsQuestion } from './guests-protocol.ts';
 import { startWorker } from './worker.ts';
@@ -6,7 +5,6 @@ import type { Worker } from './worker.ts';
 
 /** The built server between its stand-in backend and its clients, each a process. */
 export interface Scene {
-  readonly backend: Worker<BackendQuestion, BackendAnswer>;
   readonly server: Worker<GaugeQuestion, GaugeAnswer>;
   readonly guests: Worker<GuestsQuestion, GuestsAnswer>;
   /** All that is under way in the server, by its /metrics. */
@@ -22,7 +20,7 @@ export async function withScene<T>(env: NodeJS.ProcessEnv, act: (scene: Scene) =
     return worker;
   };
   try {
-    const backend = keep(await startWorker<BackendQuestion, BackendAnswer>({ program: './backend.js' }));
+    const backend = keep(await startWorker({ program: './backend.js' }));
     const server = keep(
       await startWorker<GaugeQuestion, GaugeAnswer>({
         program: '../../../src/main.js',
@@ -31,7 +29,7 @@ export async function withScene<T>(env: NodeJS.ProcessEnv, act: (scene: Scene) =
       }),
     );
     const guests = keep(await startWorker<GuestsQuestion, GuestsAnswer>({ program: './guests.js' }));
-    return await act({ backend, server, guests, inFlight: () => readInFlight(server.port) });
+    return await act({ server, guests, inFlight: () => readInFlight(server.port) });
   } finally {
     for (const worker of started) worker.stop();
   }
@@ -39,8 +37,10 @@ export async function withScene<T>(env: NodeJS.ProcessEnv, act: (scene: Scene) =
 
 async function readInFlight(port: number): Promise<number> {
   const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } });
-  const gauges = [...(await answer.text()).matchAll(/^chat2api_in_flight{phase="(\w+)"} (\d+)$/gm)];
-  if (gauges.length === 0) throw new Error('/metrics has no chat2api_in_flight');
+  const gauges = [
+    ...(await answer.text()).matchAll(/^chat2api_(requests|leases|upstream_calls)_in_flight (\d+)$/gm),
+  ];
+  if (gauges.length !== 3) throw new Error('/metrics has not the gauges of what is under way');
   // The question itself is one of the requests.
   return gauges.reduce((sum, [, , count]) => sum + Number(count), -1);
 }

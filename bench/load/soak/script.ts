@@ -10,8 +10,6 @@ export interface Script {
   readonly everyMs: number;
   /** Of each text, at least those of its stamp. */
   readonly characters: number;
-  /** Of the first text, beside: with `legacy` each event repeats it. */
-  readonly firstCharacters: number;
   /** Before the answer's head. */
   readonly startAfterMs: number;
   /** What follows the last text; `silence` lasts until the client leaves. */
@@ -23,12 +21,11 @@ export const PLAIN: Script = {
   events: 10,
   everyMs: 0,
   characters: 20,
-  firstCharacters: 0,
   startAfterMs: 0,
   ending: 'complete',
 };
 
-const NUMBERS = ['events', 'everyMs', 'characters', 'firstCharacters', 'startAfterMs'] as const;
+const NUMBERS = ['events', 'everyMs', 'characters', 'startAfterMs'] as const;
 
 export function toQuestion(script: Script): string {
   const fields = Object.entries(script).map(([name, value]): [string, string] => [name, String(value)]);

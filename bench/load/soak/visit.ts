@@ -32,8 +32,7 @@ export const LIVE: Manner = {
 export type VisitEnd = 'complete' | 'refused' | 'cut' | 'left';
 
 export interface VisitListener {
-  /** `delayMs`: after it was due at the backend. */
-  onText(delayMs: number): void;
+  onText(): void;
   onEnd(end: VisitEnd, status: number, texts: number): void;
 }
 
@@ -65,10 +64,6 @@ export class Visit {
     this.#socket.on('close', () => this.#end('cut'));
   }
 
-  get bytesRead(): number {
-    return this.#socket.bytesRead;
-  }
-
   leave(): void {
     this.#end('left');
   }
@@ -78,10 +73,9 @@ export class Visit {
     if (this.#status === 0) this.#status = Number(text.slice(9, 12));
     const lines = text.slice(0, text.lastIndexOf('\n') + 1);
     this.#rest = text.slice(lines.length);
-    const nowMs = Date.now();
-    for (const [, dueMs] of lines.matchAll(STAMP)) {
+    for (const _ of lines.matchAll(STAMP)) {
       this.#texts += 1;
-      this.#listener.onText(nowMs - Number(dueMs));
+      this.#listener.onText();
     }
     if (lines.includes(DONE)) this.#isDone = true;
     if (`\n${lines}`.endsWith(LAST_CHUNK)) this.#end(this.#isDone ? 'complete' : 'cut');

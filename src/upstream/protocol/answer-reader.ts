@@ -1,3 +1,4 @@
+import { ChatError } from '../../errors.ts';
 import type { DecodedEvent, EndReason, PendingDrawing } from '../../conversation/events.ts';
 import { AnswerFlow } from './answer-flow.ts';
 import type { Place } from './answer-flow.ts';
@@ -36,6 +37,8 @@ export class AnswerReader {
   #hasPictures = false;
   /** The message read last, if its text can grow without changing what it is. */
   #growing: Growing | null = null;
+  /** Ids of messages whose text may be there no more. */
+  readonly #forgotten = new Set<string>();
   /** The message that puts a drawing off. */
   #announcement: { readonly messageId: string | null } | null = null;
 
@@ -98,6 +101,17 @@ export class AnswerReader {
     return true;
   }
 
+  /**
+   * How much of the text of a message in progress was emitted and is never read again, in UTF-16 units. From
+   * then on something else may stand in its place, and the message cannot be read anew.
+   */
+  takenOf(envelope: WireEnvelope): number {
+    if (this.#growing?.envelope !== envelope) return 0;
+    const { message, reader } = this.#growing;
+    this.#forgotten.add(textOr(message.id, ''));
+    return reader.taken;
+  }
+
   /** Upstream's moderation stopped the answer. */
   block(): void {
     this.#reason = 'content_filter';
@@ -134,6 +148,8 @@ export class AnswerReader {
     const key = `${kind} ${id}`;
     const known = this.#readers.get(key);
     if (known !== undefined) return known;
+    if (this.#forgotten.has(id))
+      throw new ChatError('upstream_protocol_error', 'Upstream made something else of a long message.');
     if (this.#readers.size >= MAX_MESSAGES) this.#forgetOldest();
     const reader = createReader(kind, this.#flow);
     this.#readers.set(key, reader);

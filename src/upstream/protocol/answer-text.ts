@@ -25,6 +25,10 @@ export class AnswerText implements MessageReader {
     this.#markers = new MarkerFilter(out, (marker) => replacementOf(marker, this.#metadata));
   }
 
+  get taken(): number {
+    return this.#growth.taken;
+  }
+
   read(message: WireMessage, appended: string | null, place: Place): boolean {
     const isLast = isComplete(message);
     this.#metadata = message.metadata;

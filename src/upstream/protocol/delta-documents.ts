@@ -7,7 +7,7 @@ import {
   parsePointer,
 } from './delta-operation.ts';
 import type { Operation, Pointer } from './delta-operation.ts';
-import { LoosePieces } from './loose-pieces.ts';
+import { GrowingText } from './growing-text.ts';
 import { isRecord } from './loose.ts';
 import type { WireDelta, WireEnvelope } from './wire.ts';
 
@@ -25,13 +25,16 @@ export interface DocumentChange {
   readonly appended: string | null;
 }
 
-/** Where a text grew last. */
+/** A text that grows. */
 interface Cursor {
   readonly document: WireEnvelope;
   readonly container: Record<string, unknown>;
   readonly key: string;
-  readonly pieces: LoosePieces;
+  readonly text: GrowingText;
 }
+
+/** Of a document's text: how many UTF-16 units, from its beginning, are never read again. */
+export type TakenOf = (document: WireEnvelope) => number;
 
 /**
  * The documents of a v1 stream, kept up to date frame by frame. A frame names a document (`c`), a
@@ -47,8 +50,13 @@ export class DeltaDocuments {
   #operation: Operation = 'add';
   /** Set while the last frame was one that added to a text. */
   #cursor: Cursor | null = null;
-  /** Where a text grew last, whatever came since. */
-  #lastCursor: Cursor | null = null;
+  /** Where each document's text grew last, unless its content was touched in another way since. */
+  readonly #cursors = new WeakMap<WireEnvelope, Cursor>();
+  readonly #takenOf: TakenOf;
+
+  constructor(takenOf: TakenOf = () => 0) {
+    this.#takenOf = takenOf;
+  }
 
   /** The change, or null when the frame changed nothing. Throws upstream_protocol_error past the caps. */
   apply(frame: WireDelta): DocumentChange | null {
@@ -72,12 +80,9 @@ export class DeltaDocuments {
    */
   append(text: string): WireEnvelope | null {
     if (this.#cursor === null) return null;
-    const { document, container, key, pieces } = this.#cursor;
-    const current = container[key] as string;
-    if (current.length + text.length > MAX_TEXT_LENGTH) return null;
-    const grown = current + text;
-    pieces.grewTo(grown);
-    container[key] = grown;
+    const { document, container, key } = this.#cursor;
+    if ((container[key] as string).length + text.length > MAX_TEXT_LENGTH) return null;
+    this.#grow(this.#cursor, text);
     return document;
   }
 
@@ -92,17 +97,11 @@ export class DeltaDocuments {
   #change(value: unknown): DocumentChange | null {
     const document = this.#documents.get(this.#counter);
     if (!isRecord(document)) return null;
-    if (this.#operation !== 'patch') {
-      const pointer = this.#pointerOf(this.#path);
-      if (pointer === null || !applyOperation(document, this.#operation, pointer, value)) return null;
-      const appended = appendedText(this.#operation, this.#path, value);
-      if (appended !== null && appended !== '') {
-        this.#cursor = cursorAt(document, pointer, this.#lastCursor);
-        this.#lastCursor = this.#cursor;
-      }
-      return { document, appended };
-    }
-    return Array.isArray(value) ? this.#patch(document, value) : null;
+    if (this.#operation === 'patch') return Array.isArray(value) ? this.#patch(document, value) : null;
+    const appended = this.#changeAt(document, this.#path, this.#operation, value);
+    if (appended === undefined) return null;
+    if (appended !== null && appended !== '') this.#cursor = this.#cursors.get(document) ?? null;
+    return { document, appended };
   }
 
   #patch(document: WireEnvelope, items: readonly unknown[]): DocumentChange {
@@ -115,12 +114,43 @@ export class DeltaDocuments {
       if (typeof p === 'string') path = this.#path + p;
       if (o !== undefined) operation = o;
       if (!isOperation(operation) || operation === 'patch') continue;
-      const pointer = this.#pointerOf(path);
-      if (pointer === null || !applyOperation(document, operation, pointer, v)) continue;
-      const text = appendedText(operation, path, v);
-      appended = appended === null || text === null ? null : appended + text;
+      const text = this.#changeAt(document, path, operation, v);
+      if (text !== undefined) appended = appended === null || text === null ? null : appended + text;
     }
     return { document, appended };
+  }
+
+  /** As `DocumentChange.appended`; undefined: nothing was changed. */
+  #changeAt(
+    document: WireEnvelope,
+    path: string,
+    operation: Operation,
+    value: unknown,
+  ): string | null | undefined {
+    const pointer = this.#pointerOf(path);
+    if (pointer === null || !applyOperation(document, operation, pointer, value)) return undefined;
+    const appended = appendedText(operation, path, value);
+    if (appended === null) this.#cursors.delete(document);
+    else if (appended !== '') this.#growAt(document, pointer, appended);
+    return appended;
+  }
+
+  /** `pointer` leads to a text that has just grown by `appended`. */
+  #growAt(document: WireEnvelope, pointer: Pointer, appended: string): void {
+    let container: unknown = document;
+    for (const key of pointer.slice(0, -1)) container = (container as Record<string, unknown>)[key];
+    const key = pointer.at(-1) ?? '';
+    const owner = container as Record<string, unknown>;
+    const known = this.#cursors.get(document);
+    if (known?.container === owner && known.key === key) this.#grow(known, appended);
+    else {
+      const text = new GrowingText(owner[key] as string);
+      this.#cursors.set(document, { document, container: owner, key, text });
+    }
+  }
+
+  #grow({ document, container, key, text }: Cursor, piece: string): void {
+    container[key] = text.grow(piece, () => this.#takenOf(document));
   }
 
   #pointerOf(path: string): Pointer | null {
@@ -143,20 +173,6 @@ export class DeltaDocuments {
 /** A new message without `p` and `o`: installed whatever was carried over, which could only be nonsense for it. */
 function isSnapshotWithoutInstruction(frame: WireDelta): boolean {
   return frame.p === undefined && frame.o === undefined && isRecord(frame.v) && 'message' in frame.v;
-}
-
-/** `pointer` leads to a text that has just grown. */
-function cursorAt(document: WireEnvelope, pointer: Pointer, last: Cursor | null): Cursor | null {
-  let container: unknown = document;
-  for (const key of pointer.slice(0, -1)) container = (container as Record<string, unknown>)[key];
-  const key = pointer.at(-1) ?? '';
-  const owner = container as Record<string, unknown>;
-  const text = owner[key];
-  if (typeof text !== 'string') return null;
-  const isSame = last !== null && last.container === owner && last.key === key;
-  const pieces = isSame ? last.pieces : new LoosePieces('');
-  pieces.grewTo(text);
-  return { document, container: owner, key, pieces };
 }
 
 /** '' when the content was not touched, null when it was touched in another way than by appending. */

@@ -28,6 +28,10 @@ export class DocumentReader implements MessageReader {
     this.#flow = flow;
   }
 
+  get taken(): number {
+    return this.#growth.taken;
+  }
+
   read(message: WireMessage, appended: string | null, place: Place): boolean {
     const isLast = isComplete(message);
     let json = this.#growth.take(textOf(message), appended, isLast);

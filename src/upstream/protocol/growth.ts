@@ -5,6 +5,11 @@
 export class Growth {
   #length = 0;
 
+  /** In UTF-16 units. */
+  get taken(): number {
+    return this.#length;
+  }
+
   /**
    * The text beyond what was taken. `appended`: all that was added since the last call, when that is
    * known. A character of two units is never cut: as long as more is to come its first half waits.

@@ -13,11 +13,12 @@ export class LoosePieces {
     this.#joinedLength = text.length;
   }
 
-  /** `text` is what it has grown to. Looking into it makes V8 join its pieces, in place. */
-  grewTo(text: string): void {
-    if (text.length - this.#joinedLength <= Math.max(LOOSE_CHARACTERS, text.length >> 3)) return;
+  /** `text` is what it has grown to. Looking into it makes V8 join its pieces, in place. True: it was time to. */
+  grewTo(text: string): boolean {
+    if (text.length - this.#joinedLength <= Math.max(LOOSE_CHARACTERS, text.length >> 3)) return false;
     this.#joinedLength = text.length;
     // The answer is known, and asked for in a way that no optimizer can leave out.
     if (Number.isNaN(text.charCodeAt(text.length - 1))) throw new RangeError('a text without an end');
+    return true;
   }
 }

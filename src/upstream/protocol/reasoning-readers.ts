@@ -24,6 +24,10 @@ export class ThinkingReader implements MessageReader {
     this.#markers = markersOf(flow);
   }
 
+  get taken(): number {
+    return this.#growth.taken;
+  }
+
   read(message: WireMessage, appended: string | null, place: Place): boolean {
     const isLast = isComplete(message);
     const delta = this.#growth.take(this.#textOf(message), appended, isLast);
@@ -58,6 +62,7 @@ export function recapOf({ content }: WireMessage): string {
 
 /** A list of thoughts, each a headline and a text; the last of them grows. */
 export class ThoughtsReader implements MessageReader {
+  readonly taken = 0;
   readonly #flow: AnswerFlow;
   readonly #markers: MarkerFilter;
   /** The thought that grows. */
@@ -124,6 +129,7 @@ export class ThoughtsReader implements MessageReader {
 
 /** A call of a tool that browses or draws, in one line once it is complete. */
 export class CallReader implements MessageReader {
+  readonly taken = 0;
   readonly #flow: AnswerFlow;
   readonly #toLine: (call: string) => string;
   #isDone = false;

@@ -21,7 +21,7 @@ export class StreamDecoder {
   readonly beginning = new Beginning();
   readonly #answer: AnswerReader;
   readonly #repeated = new RepeatedMessage(this.beginning);
-  #documents = new DeltaDocuments();
+  #documents = this.#newDocuments();
   #finished = false;
   #retained = 0;
 
@@ -55,7 +55,7 @@ export class StreamDecoder {
     this.#finished = false;
     this.#retained = 0;
     this.beginning.forget();
-    this.#documents = new DeltaDocuments();
+    this.#documents = this.#newDocuments();
     this.#answer.goOn();
   }
 
@@ -104,6 +104,10 @@ export class StreamDecoder {
       );
     }
     this.#finish();
+  }
+
+  #newDocuments(): DeltaDocuments {
+    return new DeltaDocuments((document) => this.#answer.takenOf(document));
   }
 
   /** Patches add up in memory, so what they may bring is capped; whole messages replace each other. */

@@ -16,6 +16,10 @@ export class BlockReader implements MessageReader {
     this.#kind = kind;
   }
 
+  get taken(): number {
+    return this.#growth.taken;
+  }
+
   read(message: WireMessage, appended: string | null, place: Place): boolean {
     const isLast = isComplete(message);
     const delta = this.#growth.take(textOf(message), appended, isLast);
@@ -39,6 +43,7 @@ export class BlockReader implements MessageReader {
 
 /** Images that a tool made, once they are done: until then there is only a sketch of them. */
 export class PicturesReader implements MessageReader {
+  readonly taken = 0;
   readonly #flow: AnswerFlow;
 
   constructor(flow: AnswerFlow) {

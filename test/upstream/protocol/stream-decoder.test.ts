@@ -1,10 +1,13 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import fc from 'fast-check';
 import { ChatError } from '../../../src/errors.ts';
 import type { DecodedEvent } from '../../../src/conversation/events.ts';
 import { DeltaDocuments } from '../../../src/upstream/protocol/delta-documents.ts';
+import type { TakenOf } from '../../../src/upstream/protocol/delta-documents.ts';
 import { StreamDecoder } from '../../../src/upstream/protocol/stream-decoder.ts';
-import type { WireDelta } from '../../../src/upstream/protocol/wire.ts';
+import type { WireDelta, WireEnvelope } from '../../../src/upstream/protocol/wire.ts';
 
 interface Overrides {
   id?: string;
@@ -428,6 +431,96 @@ t.test('v1: every operation on every kind of place', (t) => {
   });
   t.end();
 });
+
+t.test('property: what was said of a long v1 text can be forgotten, and nobody sees a difference', (t) => {
+  const piece = fc
+    .tuple(fc.stringMatching(/^[ab🙂é]{1,9}$/u), fc.integer({ min: 1, max: 600 }))
+    .map(([some, times]) => some.repeat(times));
+  const step = fc.oneof(
+    { weight: 9, arbitrary: piece.map((v): WireDelta => ({ v })) },
+    { weight: 3, arbitrary: piece.map((v): WireDelta => ({ p: PART, o: 'append', v })) },
+    { weight: 1, arbitrary: fc.nat(600).map((back) => ({ back })) },
+    {
+      weight: 1,
+      arbitrary: piece.map((v): WireDelta => ({ p: '', o: 'patch', v: [{ p: PART, o: 'append', v }] })),
+    },
+    { weight: 1, arbitrary: fc.constant<WireDelta>({ p: '/message/metadata/a', o: 'add', v: 1 }) },
+  );
+  const property = fc.property(fc.array(step, { minLength: 30, maxLength: 60 }), (steps) => {
+    const all = growing(() => 0);
+    const some = growing((document) => textIn(document).length);
+    for (const given of steps) {
+      const characters = Array.from(all.text()).length;
+      const frame: WireDelta =
+        'back' in given ? { p: PART, o: 'truncate', v: Math.max(0, characters - given.back) } : given;
+      all.push(frame);
+      some.push(frame);
+      const [full, rest] = [all.text(), some.text()];
+      if (full.length !== rest.length || full.slice(-400) !== rest.slice(-400)) return false;
+      if (Array.from(full).length !== Array.from(rest).length) return false;
+    }
+    isForgotten ||= some.text().startsWith('\u{1F642}\u{1F642}');
+    return true;
+  });
+  let isForgotten = false;
+  fc.assert(property, { numRuns: 10 });
+  t.ok(isForgotten);
+  t.end();
+});
+
+t.test('v1: an answer of megabytes that was said takes next to no memory', (t) => {
+  for (const frame of [{ v: 'four' }, { p: PART, o: 'append', v: 'four' }]) {
+    const held: StreamDecoder[] = [];
+    const before = heapBytes();
+    for (let stream = 0; stream < 3; stream += 1) {
+      let length = 0;
+      const decoder = new StreamDecoder(
+        (event) => (length += 'text' in event ? event.text.length : 0),
+        new Set(),
+      );
+      for (const first of [
+        { p: '', o: 'add', v: envelope() },
+        { p: PART, o: 'append', v: '.' },
+      ])
+        decoder.push({ name: 'delta', data: JSON.stringify(first) });
+      const data = JSON.stringify(frame);
+      for (let event = 0; event < 500_000; event += 1) {
+        if (frame.p === undefined) decoder.pushText('four');
+        else if (event < 250_000) decoder.push({ name: 'delta', data });
+      }
+      t.ok(length >= 1e6);
+      held.push(decoder);
+    }
+    const perStream = (heapBytes() - before) / held.length;
+    t.comment(`${Math.round(perStream / 1024)} KiB`);
+    t.ok(perStream < 256 * 1024);
+  }
+  t.end();
+});
+
+/** A message with a long text. */
+function growing(takenOf: TakenOf): { push: (frame: WireDelta) => void; text: () => string } {
+  const documents = new DeltaDocuments(takenOf);
+  const document = documents.apply({ p: '', o: 'add', v: envelope(), c: 0 })?.document as WireEnvelope;
+  documents.apply({ p: PART, o: 'append', v: '\u{1F642} long '.repeat(9_000) });
+  const push = (frame: WireDelta): void => {
+    const isText = Object.keys(frame).length === 1 && documents.append(frame.v as string) !== null;
+    if (!isText) documents.apply(structuredClone(frame));
+  };
+  return { push, text: () => textIn(document) };
+}
+
+function textIn({ message }: WireEnvelope): string {
+  const parts = message?.content?.parts;
+  return Array.isArray(parts) ? String(parts[0]) : '';
+}
+
+/** After a collection. */
+function heapBytes(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().heapUsed;
+}
 
 t.test('v1: hostile patches change nothing they should not', (t) => {
   const documents = new DeltaDocuments();
