@@ -1,9 +1,5 @@
-import { createAccounts } from './accounts/accounts.ts';
+import { compileSearch, openAccounts, openGateway, openProofs, openWays } from './app-rooms.ts';
 import type { Accounts } from './accounts/accounts.ts';
-import { keyDigest } from './accounts/key-id.ts';
-import type { Transition } from './accounts/pool.ts';
-import type { Store } from './accounts/store.ts';
-import { COOKIE as ADMIN_COOKIE } from './admin/guard.ts';
 import { createAdminRoutes } from './admin/routes.ts';
 import { createMetricsSources } from './app-metrics.ts';
 import { createPorts, profileOf } from './app-ports.ts';
@@ -12,13 +8,9 @@ import { createComplete } from './chat/complete.ts';
 import { createRetryBudget } from './chat/retry.ts';
 import type { Config } from './config.ts';
 import { createDesk } from './desk.ts';
-import { createGateway } from './gateway/gateway.ts';
-import type { GatewayOptions } from './gateway/gateway.ts';
 import { createAdmission } from './http/admission.ts';
-import type { Keys } from './http/auth.ts';
 import { chatRoute } from './http/chat-route.ts';
 import { shuttingDown } from './http/dispatch.ts';
-import type { Fallback } from './http/fallback.ts';
 import { filesRoute } from './http/files-route.ts';
 import { imagesRoute } from './http/images-route.ts';
 import { metricsRoute } from './http/metrics-route.ts';
@@ -34,23 +26,16 @@ import { meterPorts } from './metrics/metered-ports.ts';
 import { meterProofs } from './metrics/metered-proofs.ts';
 import { TurnMeter } from './metrics/turn-meter.ts';
 import { createExchange } from './outbound/exchange.ts';
-import type { Exchange } from './outbound/exchange.ts';
 import { createExits } from './outbound/exits.ts';
 import type { Exits } from './outbound/exits.ts';
-import type { NodeEvent } from './outbound/health.ts';
 import { timedSend } from './outbound/timed-send.ts';
-import { createWays } from './outbound/ways.ts';
 import type { Ways } from './outbound/ways.ts';
 import { createPressure } from './pressure.ts';
-import type { LocalSearch } from './sentinel/search-here.ts';
-import { createProofPool } from './threads/pool.ts';
-import type { ProofPool } from './threads/pool.ts';
 import { loadTokenizer } from './tokens/tokenizer.ts';
 import { UNTRACED } from './tracing/untraced.ts';
 import { createAccountCheck } from './upstream/account-check.ts';
 import { createFileLinks } from './upstream/file-links.ts';
 import { createFileStreams } from './upstream/file-streams.ts';
-import { browserHeaders } from './upstream/headers.ts';
 import { warmUp } from './warm-up.ts';
 
 export type { AppProps, AppSeams };
@@ -87,15 +72,7 @@ const QUIET_MS = 100;
  */
 export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   const dialled = createExits({ proxies: config.proxyUrls, connectTimeoutMs: config.connectTimeoutMs });
-  const ways = createWays({
-    exits: dialled.names,
-    gateways: config.chatgptBaseUrls,
-    // Of the wall clock, for pages show it, and never going back.
-    nowMs: () => performance.timeOrigin + performance.now(),
-    random: Math.random,
-    onEvent: (event) => logNode(log, event),
-    ...(seams.waysPolicy !== undefined && { policy: seams.waysPolicy }),
-  });
+  const ways = openWays(config, log, dialled.names, seams.waysPolicy);
   const elapsedMs = (): number => performance.now();
   const exits: Exits = {
     ...dialled,
@@ -265,86 +242,6 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
     },
     close: () => (closing ??= close()),
   };
-}
-
-/** The threads' search, here too: takes some 5 ms. */
-async function compileSearch(local: LocalSearch): Promise<void> {
-  const { loadKernel } = await import('../workers/kernel/load.ts');
-  const kernel = loadKernel();
-  if (kernel !== null) local.use((task) => kernel.search(task, () => false));
-}
-
-function openProofs(config: Config): ProofPool {
-  return createProofPool({
-    threads: config.powThreads,
-    maxQueue: config.maxQueue,
-    queueTimeoutMs: config.queueTimeoutMs,
-    timeoutMs: config.powTimeoutMs,
-  });
-}
-
-function openAccounts(
-  config: Config,
-  log: Log,
-  ways: Ways,
-  exchange: Exchange,
-  store: Store | undefined,
-): Accounts {
-  const { dataDir, dataKey, keysFile, authorization, maxQueue, queueTimeoutMs, userAgent } = config;
-  return createAccounts({
-    dataDir,
-    dataKey,
-    keysFile,
-    authorization,
-    concurrency: config.accountConcurrency,
-    honoursLimits: config.enableLimit,
-    maxQueue,
-    queueTimeoutMs,
-    oauthTokenUrl: config.oauthTokenUrl,
-    scheduledRefresh: config.scheduledRefresh,
-    userAgent,
-    exchange,
-    ways,
-    store,
-    onNotice: (message) => log.warn(message),
-    onTransition: (transition) => logTransition(log, transition),
-  });
-}
-
-function openGateway(
-  config: Config,
-  front: Pick<GatewayOptions, 'findOwn' | 'addressOf'>,
-  { ways, exits, keys }: { ways: Ways; exits: Exits; keys: Pick<Keys, 'find'> },
-): Fallback {
-  const adminDigest = config.adminKey === null ? null : keyDigest(config.adminKey);
-  return createGateway({
-    gateways: config.chatgptBaseUrls,
-    prefix: config.apiPrefix,
-    ...front,
-    authKey: config.authKey,
-    sender: {
-      browser: browserHeaders(config),
-      privateCookies: [ADMIN_COOKIE],
-      isOwnKey: (credential) => keyDigest(credential) === adminDigest || keys.find(credential) !== null,
-    },
-    pick: (ask) => ways.pick(ask),
-    exits,
-    connectMs: config.connectTimeoutMs,
-    idleMs: config.idleTimeoutMs,
-    slowClientMs: config.slowClientTimeoutMs,
-  });
-}
-
-function logTransition(log: Log, { id, from, to, reason }: Transition): void {
-  const fields = { account: id, from, to, reason };
-  if (to === 'quarantined' || to === 'disabled') log.warn('account taken out', fields);
-  else log.info('account changed', fields);
-}
-
-function logNode(log: Log, { node, kind, reason, untilMs }: NodeEvent): void {
-  const fields = { node, reason, ...(untilMs !== null && { durationMs: untilMs - Date.now() }) };
-  if (kind === 'ejected') log.warn('way taken out', fields);
-  else log.info(`way ${kind}`, fields);
 }
 
 /** A proof that would not be begun in time is better not asked for. */
