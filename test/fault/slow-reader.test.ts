@@ -201,10 +201,11 @@ async function grown(figure: () => Promise<number>): Promise<void> {
 }
 
 /** What is alive in the program, in bytes: its heap and its buffers after a collection. */
-async function heldBytes({ child, output }: ProgramProcess): Promise<number> {
-  const told = (): string[] => [...output().matchAll(/"heldBytes":(\d+)/g)].map(([, bytes = '']) => bytes);
+async function heldBytes(program: ProgramProcess): Promise<number> {
+  const told = (): string[] =>
+    [...program.output().matchAll(/"heldBytes":(\d+)/g)].map(([, bytes = '']) => bytes);
   const before = told().length;
-  child.kill('SIGUSR2');
+  program.child.kill('SIGUSR2');
   if (!(await until(() => told().length > before))) throw new Error('the program does not answer');
   return Number(told().at(-1));
 }
