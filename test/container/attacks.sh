@@ -14,6 +14,6 @@ read -ra buildah <<<"$BUILDAH"
 
 [ -e "build/test/security/${tests[0]}.test.js" ] || npm run --silent build
 for name in "${tests[@]}"; do
-  "${buildah[@]}" run --user root --volume "$PWD:/checkout:ro" --workingdir /checkout "$container" -- \
+  "${buildah[@]}" run --user root --env TAP_TIMEOUT=120 --volume "$PWD:/checkout:ro" --workingdir /checkout "$container" -- \
     node "build/test/security/$name.test.js"
 done

@@ -56,7 +56,7 @@ const QUIET_MS = 700;
 const PATIENCE_MS = 15_000;
 
 export function buildInUse(): Build {
-  return loadUws().nativeBuild.includes('current') ? 'current' : 'older';
+  return loadUws().nativeBuild.includes('glibc227') ? 'older' : 'current';
 }
 
 export function smuggledMark(mark: string): string {

@@ -3,7 +3,7 @@ import { LoosePieces } from './loose-pieces.ts';
 /** Of UTF-16 units: shorter texts are never forgotten. */
 const ALWAYS_KEPT = 64 * 1024;
 /** What is left of longer ones, for a `truncate` that takes their end back. */
-const KEPT_END = 1_024;
+const KEPT_END = 4_096;
 const PAIR = '\u{1F642}';
 
 /**
