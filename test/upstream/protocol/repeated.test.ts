@@ -1,65 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { AnswerBytes } from '../../../src/chat/answer-bytes.ts';
-import type { DecodedEvent } from '../../../src/conversation/events.ts';
-import { ChatError } from '../../../src/errors.ts';
-import { EventDecoder } from '../../../src/sse/event-decoder.ts';
-import { LineDecoder } from '../../../src/sse/line-decoder.ts';
-import { StreamDecoder } from '../../../src/upstream/protocol/stream-decoder.ts';
 import { done, envelope } from '../../helpers/messages.ts';
 import { randomOf, script } from '../../helpers/random-script.ts';
 import { encodeLegacy, encodeV1 } from '../../helpers/script-encoder.ts';
-
-interface Reading {
-  readonly events: readonly DecodedEvent[];
-  readonly error: string | null;
-  /** Events that were read without what they repeat. */
-  readonly short: number;
-}
-
-type Feed = (decoder: StreamDecoder) => void;
-
-function reading(feed: Feed): Reading {
-  const events: DecodedEvent[] = [];
-  const decoder = new StreamDecoder((event) => events.push(event), new Set());
-  let short = 0;
-  const pushRest = decoder.pushRest.bind(decoder);
-  decoder.pushRest = (rest) => {
-    short += 1;
-    pushRest(rest);
-  };
-  try {
-    feed(decoder);
-  } catch (thrown) {
-    if (!(thrown instanceof ChatError)) throw thrown;
-    return { events, error: thrown.code, short };
-  }
-  return { events, error: null, short };
-}
-
-function readAll(chunks: readonly Uint8Array[]): Reading {
-  return reading((decoder) => {
-    const bytes = new AnswerBytes(decoder);
-    for (const chunk of chunks) {
-      const own = Buffer.from(chunk);
-      bytes.push(own);
-      own.fill(0x7e); // a chunk belongs to the decoder for the call only
-    }
-    bytes.end();
-  });
-}
-
-/** Every event parsed whole. */
-function readWhole(bytes: Uint8Array): Reading {
-  return reading((decoder) => {
-    const events = new EventDecoder((event) => decoder.push(event), 1e8);
-    const lines = new LineDecoder((line) => events.pushLine(line), 1e8);
-    lines.push(bytes);
-    lines.end();
-    events.end();
-    decoder.end();
-  });
-}
+import { readChunks, reading, readWhole } from '../../helpers/stream-reading.ts';
 
 function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
   const marks = [...new Set(at.map((mark) => mark % (bytes.length + 1)))].toSorted((a, b) => a - b);
@@ -67,7 +11,7 @@ function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
 }
 
 function sameAsWhole(bytes: Buffer, marks: readonly number[]): number {
-  const { short, ...seen } = readAll(cut(bytes, marks));
+  const { short, ...seen } = readChunks(cut(bytes, marks), 'rests');
   const { events, error } = readWhole(bytes);
   const [one, other] = [JSON.stringify(seen), JSON.stringify({ events, error })];
   if (one !== other) throw new Error(`short: ${one}\nwhole: ${other}`);

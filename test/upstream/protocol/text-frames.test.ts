@@ -1,62 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { AnswerBytes } from '../../../src/chat/answer-bytes.ts';
-import type { DecodedEvent } from '../../../src/conversation/events.ts';
-import { ChatError } from '../../../src/errors.ts';
-import { EventDecoder } from '../../../src/sse/event-decoder.ts';
-import { LineDecoder } from '../../../src/sse/line-decoder.ts';
-import { StreamDecoder } from '../../../src/upstream/protocol/stream-decoder.ts';
 import { envelope } from '../../helpers/messages.ts';
-
-interface Reading {
-  readonly events: readonly DecodedEvent[];
-  readonly error: string | null;
-  /** Frames that were read without lines. */
-  readonly short: number;
-}
-
-function reading(feed: (decoder: StreamDecoder) => void): Reading {
-  const events: DecodedEvent[] = [];
-  const decoder = new StreamDecoder((event) => events.push(event), new Set());
-  let short = 0;
-  const pushText = decoder.pushText.bind(decoder);
-  decoder.pushText = (text) => {
-    const isTaken = pushText(text);
-    if (isTaken) short += 1;
-    return isTaken;
-  };
-  try {
-    feed(decoder);
-  } catch (thrown) {
-    if (!(thrown instanceof ChatError)) throw thrown;
-    return { events, error: thrown.code, short };
-  }
-  return { events, error: null, short };
-}
-
-function readChunks(chunks: readonly Uint8Array[]): Reading {
-  return reading((decoder) => {
-    const bytes = new AnswerBytes(decoder);
-    for (const chunk of chunks) {
-      const own = Buffer.from(chunk);
-      bytes.push(own);
-      own.fill(0x7e); // a chunk belongs to the decoder for the call only
-    }
-    bytes.end();
-  });
-}
-
-/** Every frame by its lines and JSON.parse. */
-function readByLines(bytes: Uint8Array): Reading {
-  return reading((decoder) => {
-    const events = new EventDecoder((event) => decoder.push(event), 1e8);
-    const lines = new LineDecoder((line) => events.pushLine(line), 1e8);
-    lines.push(bytes);
-    lines.end();
-    events.end();
-    decoder.end();
-  });
-}
+import { readChunks, readWhole } from '../../helpers/stream-reading.ts';
 
 function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
   const marks = [...new Set(at.map((mark) => mark % (bytes.length + 1)))].toSorted((a, b) => a - b);
@@ -176,8 +121,8 @@ t.test('property: read short or by its lines, and however it is cut, a stream sa
   let short = 0;
   fc.assert(
     fc.property(stream, fc.array(fc.nat(4000), { maxLength: 8 }), (bytes, marks) => {
-      const { short: count, ...seen } = readChunks(cut(bytes, marks));
-      const { events, error } = readByLines(bytes);
+      const { short: count, ...seen } = readChunks(cut(bytes, marks), 'texts');
+      const { events, error } = readWhole(bytes);
       const [one, other] = [JSON.stringify(seen), JSON.stringify({ events, error })];
       if (one !== other) throw new Error(`short: ${one}\nby lines: ${other}`);
       short += count;
@@ -193,11 +138,12 @@ t.test('cut at every byte, and byte by byte', (t) => {
     (text) => `event: delta\ndata: {"v":"${text}"}\n\n`,
   );
   const bytes = Buffer.from(BEGINNING + texts.join('') + END);
-  const expected = readByLines(bytes).events;
+  const expected = readWhole(bytes).events;
   for (let mark = 0; mark <= bytes.length; mark += 1) {
-    t.same(readChunks(cut(bytes, [mark])).events, expected, `cut at ${mark}`);
+    t.same(readChunks(cut(bytes, [mark]), 'texts').events, expected, `cut at ${mark}`);
   }
-  t.same(readChunks(Array.from(bytes, (byte) => Buffer.of(byte))).events, expected, 'byte by byte');
-  t.equal(readChunks([bytes]).short, texts.length, 'each text was read short');
+  const single = Array.from(bytes, (byte) => Buffer.of(byte));
+  t.same(readChunks(single, 'texts').events, expected, 'byte by byte');
+  t.equal(readChunks([bytes], 'texts').short, texts.length, 'each text was read short');
   t.end();
 });
