@@ -1,4 +1,4 @@
-import { Link, LinkedList } from './linked-list.ts';
+import { Link, LinkedList } from '../linked-list.ts';
 import { RankedHeap } from './ranked-heap.ts';
 import type { Ranked } from './ranked-heap.ts';
 

@@ -1,6 +1,6 @@
 import type { AccountState } from '../admin/desk.ts';
 import type { Account } from './account.ts';
-import { Link, LinkedList } from './linked-list.ts';
+import { Link, LinkedList } from '../linked-list.ts';
 import type { AccountRecord } from './records.ts';
 
 /** An account's place in the roster. */

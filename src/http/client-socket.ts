@@ -1,3 +1,4 @@
+import { Link, LinkedList } from '../linked-list.ts';
 import type { Reply } from './reply.ts';
 import type { NativeSocket, SocketBehavior, UpgradeContext } from './uws.ts';
 
@@ -19,7 +20,7 @@ interface Opening {
   readonly context: UpgradeContext;
   readonly listener: SocketListener;
   /** Where it is found as long as it is open. */
-  readonly open: Set<ClientSocket>;
+  readonly open: LinkedList<ClientSocket>;
 }
 
 /** The native code holds a message whole. */
@@ -35,9 +36,10 @@ const HELD = 0;
 export class ClientSocket {
   #native: NativeSocket | null = null;
   readonly #listener: SocketListener;
-  readonly #open: Set<ClientSocket>;
+  readonly #open: LinkedList<ClientSocket>;
+  readonly #place = new Link<ClientSocket>(this);
 
-  private constructor(listener: SocketListener, open: Set<ClientSocket>) {
+  private constructor(listener: SocketListener, open: LinkedList<ClientSocket>) {
     this.#listener = listener;
     this.#open = open;
   }
@@ -66,7 +68,7 @@ export class ClientSocket {
 
   opened(native: NativeSocket): void {
     this.#native = native;
-    this.#open.add(this);
+    this.#open.append(this.#place);
   }
 
   received(message: ArrayBuffer, isBinary: boolean): void {
@@ -80,7 +82,7 @@ export class ClientSocket {
 
   closed(code: number, reason: ArrayBuffer): void {
     this.#native = null;
-    this.#open.delete(this);
+    this.#place.leave();
     this.#listener.onClose(code, Buffer.from(Buffer.from(reason)));
   }
 }

@@ -1,3 +1,4 @@
+import { Link, LinkedList } from '../linked-list.ts';
 import { findAmbiguity } from './ambiguity.ts';
 import { ClientSocket, createSocketBehavior } from './client-socket.ts';
 import { dispatch, shuttingDown } from './dispatch.ts';
@@ -79,8 +80,8 @@ class UwsServer implements Server {
   readonly #app: TemplatedApp;
   readonly #route: Router;
   readonly #fallbackRoute: Match | null;
-  readonly #inflight = new Set<Reply>();
-  readonly #sockets = new Set<ClientSocket>();
+  readonly #inflight = new LinkedList<Reply>();
+  readonly #sockets = new LinkedList<ClientSocket>();
   #listenSocket: ListenSocket | null = null;
   #draining: Promise<void> | null = null;
   #destroyed = false;
@@ -196,9 +197,13 @@ class UwsServer implements Server {
       method: request.method,
       closesConnection: () => isLast || this.#draining !== null,
       onListenerError,
-      onEnd: (ended) => this.#ended(ended, request.method, match, performance.now() - startedAt),
+      onEnd: (ended) => {
+        place.leave();
+        this.#ended(ended, request.method, match, performance.now() - startedAt);
+      },
     });
-    this.#inflight.add(reply);
+    const place = new Link(reply);
+    this.#inflight.append(place);
     // Not at once: a request in the same packet would still be answered, behind a late answer it is cut off.
     if (ambiguity !== null) return void setImmediate(() => reply.fail(ambiguity));
     const { around } = this.#options;
@@ -209,7 +214,6 @@ class UwsServer implements Server {
   }
 
   #ended(reply: Reply, method: string, match: Match, durationMs: number): void {
-    this.#inflight.delete(reply);
     if (this.#inflight.size === 0) this.#onIdle?.();
     this.#options.onRequestEnd(toRecord(reply, method, match, durationMs));
   }

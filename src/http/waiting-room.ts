@@ -1,4 +1,5 @@
 import { ChatError } from '../errors.ts';
+import { Link, LinkedList } from '../linked-list.ts';
 
 export interface WaitingRoomOptions {
   /** How many may be inside at once, MAX_INFLIGHT. */
@@ -35,15 +36,11 @@ interface Waiter {
 }
 
 export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoomOptions): WaitingRoom {
-  // A Set keeps the order of arrival and forgets whoever leaves in O(1).
-  const queue = new Set<Waiter>();
+  const queue = new LinkedList<Waiter>();
   let inside = 0;
 
   function admitNext(): void {
-    const [next] = queue;
-    if (next === undefined || inside >= places) return;
-    queue.delete(next);
-    next.admit();
+    if (inside < places) queue.first?.value.admit();
   }
 
   function enterNow(): Ticket {
@@ -73,6 +70,7 @@ export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoom
     const waiter: Waiter = {
       admit() {
         clearTimeout(timer);
+        place.leave();
         state = 'inside';
         inside += 1;
         onAdmit();
@@ -80,14 +78,15 @@ export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoom
       refuse(error) {
         clearTimeout(timer);
         state = 'gone';
-        queue.delete(waiter);
+        place.leave();
         onGiveUp(error);
       },
     };
     const giveUp = (): void =>
       waiter.refuse(overloaded(`no place came free within ${timeoutMs} ms (QUEUE_TIMEOUT_MS)`));
     const timer = setTimeout(giveUp, timeoutMs);
-    queue.add(waiter);
+    const place = new Link(waiter);
+    queue.append(place);
     return {
       entered,
       leave() {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Link, LinkedList } from '../linked-list.ts';
 import { createDial } from './dial.ts';
 import type { Dial, DialOptions } from './dial.ts';
 import { createTraffic } from './route.ts';
@@ -26,15 +27,16 @@ export interface Lane {
 export function createLane(exit: string, options: DialOptions): Lane {
   const dialOnly = createDial(options);
   const traffic = createTraffic();
-  const open = new Set<Socket>();
+  const open = new LinkedList<Socket>();
   let handshakes = 0;
   return {
     traffic,
     async dial(target, signal) {
       const socket = await dialOnly(target, signal);
       handshakes += 1;
-      open.add(socket);
-      socket.once('close', () => open.delete(socket));
+      const place = new Link(socket);
+      open.append(place);
+      socket.once('close', () => place.leave());
       return socket;
     },
     stats: () => ({ exit, open: open.size, handshakes, ...traffic }),

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { ChatError } from '../errors.ts';
+import { Link, LinkedList } from '../linked-list.ts';
 import { createBelief } from './belief.ts';
 import type { Belief } from './belief.ts';
 import { createConnection } from './connection.ts';
@@ -55,8 +56,8 @@ export function createTraffic(): Traffic {
 export function createRoute(base: string, dial: Dial, traffic = createTraffic()): Route {
   const { origin, pathname } = new URL(base);
   /** The one that was used last is taken first: it is the least likely to be closed by now. */
-  const free: Connection[] = [];
-  const busy = new Set<Connection>();
+  const free: Link<Connection>[] = [];
+  const busy = new LinkedList<Connection>();
   const onRest: (() => void)[] = [];
   let waiting = 0;
   let phase: 'open' | 'closing' | 'destroyed' = 'open';
@@ -64,31 +65,30 @@ export function createRoute(base: string, dial: Dial, traffic = createTraffic())
   function take({ options, toHandler, onRefused, scope, isResent }: Parcel): void {
     if (phase === 'destroyed') return onRefused(shuttingDown());
     if (busy.size >= MAX_CONNECTIONS) return onRefused(tooMany());
-    const connection = (isResent ? undefined : free.pop()) ?? open();
-    busy.add(connection);
-    connection.dispatch(options, toHandler(connection), scope);
+    const place = (isResent ? undefined : free.pop()) ?? open();
+    busy.append(place);
+    place.value.dispatch(options, toHandler(place.value), scope);
   }
 
-  function open(): Connection {
-    const connection = createConnection(origin, dial, {
-      onFree: () => put(connection),
-      onLost: () => drop(connection),
-    });
-    return connection;
+  function open(): Link<Connection> {
+    const onFree = (): void => put(place);
+    const onLost = (): void => drop(place);
+    const place = new Link(createConnection(origin, dial, { onFree, onLost }));
+    return place;
   }
 
-  function put(connection: Connection): void {
-    busy.delete(connection);
-    const isKept = connection.isOpen && phase === 'open' && free.length < MAX_FREE_CONNECTIONS;
-    if (isKept) free.push(connection);
-    else void connection.destroy();
+  function put(place: Link<Connection>): void {
+    place.leave();
+    const isKept = place.value.isOpen && phase === 'open' && free.length < MAX_FREE_CONNECTIONS;
+    if (isKept) free.push(place);
+    else void place.value.destroy();
     restIfOver();
   }
 
-  function drop(connection: Connection): void {
-    const at = free.indexOf(connection);
+  function drop(place: Link<Connection>): void {
+    const at = free.indexOf(place);
     if (at !== -1) free.splice(at, 1);
-    void connection.destroy();
+    void place.value.destroy();
   }
 
   function restIfOver(): void {
@@ -97,8 +97,7 @@ export function createRoute(base: string, dial: Dial, traffic = createTraffic())
 
   async function destroy(): Promise<void> {
     phase = 'destroyed';
-    const all = [...free.splice(0), ...busy];
-    busy.clear();
+    const all = [...free.splice(0).map(({ value }) => value), ...busy.takeAll()];
     await Promise.all(all.map((connection) => connection.destroy()));
     restIfOver();
   }

@@ -21,7 +21,9 @@ export interface JobOptions {
 }
 
 /** One puzzle on its way: which counters are still to be tried, and for how long. */
-export class Job implements Queued {
+export class Job<Order> implements Queued {
+  /** Whom to tell; null: nobody waits for it any more. */
+  order: Order | null = null;
   readonly puzzle: ProofPuzzle;
   readonly urgency: Urgency;
   readonly expectedTries: number;

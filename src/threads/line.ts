@@ -1,8 +1,16 @@
+import { Link, LinkedList } from '../linked-list.ts';
+
 /** What the line needs to know of somebody who stands in it. */
 export interface Queued {
   /** `client`: somebody waits for it. `background`: nobody does yet. */
   readonly urgency: Urgency;
   readonly expectedTries: number;
+}
+
+/** Somebody's place in the line. */
+export interface PlaceInLine {
+  /** Idempotent. */
+  leave(): void;
 }
 
 export type Urgency = 'client' | 'background';
@@ -17,28 +25,31 @@ const CLASSES = 64;
  * keep a hard one from its end. Puzzles of one difficulty are served in order of arrival, by all
  * threads that they have use for. What nobody waits for gets what is left. `bench -- threads` compares.
  *
- * Nobody leaves the line by being served: an entry stays until `remove`.
+ * Nobody leaves the line by being served: an entry stays until it leaves.
  */
 export class Line<Entry extends Queued> {
-  // Sets keep the order of arrival and forget an entry in O(1).
-  readonly #clients = new Set<Entry>();
-  readonly #background = new Set<Entry>();
-  readonly #classes: readonly Set<Entry>[] = Array.from({ length: CLASSES }, () => new Set<Entry>());
+  readonly #clients = new LinkedList<Entry>();
+  readonly #background = new LinkedList<Entry>();
+  readonly #classes: readonly LinkedList<Entry>[] = Array.from(
+    { length: CLASSES },
+    () => new LinkedList<Entry>(),
+  );
   #isOldestsTurn = false;
 
-  add(entry: Entry): void {
+  add(entry: Entry): PlaceInLine {
+    const [byArrival, byDifficulty] = [new Link(entry), new Link(entry)];
     if (entry.urgency === 'background') {
-      this.#background.add(entry);
-      return;
+      this.#background.append(byArrival);
+    } else {
+      this.#clients.append(byArrival);
+      this.#classOf(entry).append(byDifficulty);
     }
-    this.#clients.add(entry);
-    this.#classOf(entry).add(entry);
-  }
-
-  remove(entry: Entry): void {
-    this.#background.delete(entry);
-    this.#clients.delete(entry);
-    this.#classOf(entry).delete(entry);
+    return {
+      leave() {
+        byArrival.leave();
+        byDifficulty.leave();
+      },
+    };
   }
 
   /** @param hasRoom has the entry use for one thread more? Few may be without: they are passed over one by one. */
@@ -51,19 +62,19 @@ export class Line<Entry extends Queued> {
 
   #easiest(hasRoom: (entry: Entry) => boolean): Entry | null {
     for (const entries of this.#classes) {
-      const entry = entries.size === 0 ? null : first(entries, hasRoom);
+      const entry = first(entries, hasRoom);
       if (entry !== null) return entry;
     }
     return null;
   }
 
-  #classOf({ expectedTries }: Entry): Set<Entry> {
+  #classOf({ expectedTries }: Entry): LinkedList<Entry> {
     const index = Math.min(CLASSES - 1, Math.max(0, Math.ceil(Math.log2(expectedTries))));
-    return this.#classes[index] as Set<Entry>;
+    return this.#classes[index] as LinkedList<Entry>;
   }
 }
 
-function first<Entry>(entries: Iterable<Entry>, hasRoom: (entry: Entry) => boolean): Entry | null {
-  for (const entry of entries) if (hasRoom(entry)) return entry;
+function first<Entry>(entries: LinkedList<Entry>, hasRoom: (entry: Entry) => boolean): Entry | null {
+  for (let link = entries.first; link !== null; link = link.after) if (hasRoom(link.value)) return link.value;
   return null;
 }

@@ -1,9 +1,10 @@
+import { Link, LinkedList } from '../linked-list.ts';
 import { createCrew } from './crew.ts';
 import type { CrewOptions } from './crew.ts';
 import { Job } from './job.ts';
 import type { Range } from './job.ts';
 import { Line } from './line.ts';
-import type { Urgency } from './line.ts';
+import type { PlaceInLine, Urgency } from './line.ts';
 import { overloaded, shuttingDown, threadFailed, tookTooLong } from './pool-errors.ts';
 import type { ProofPuzzle, ProofResult } from './tasks.ts';
 
@@ -60,21 +61,24 @@ export interface ProofPool {
 /** A puzzle over which more threads died is at fault itself. */
 const MAX_LOST_SLICES = 3;
 
-/** A job and whom to tell. The first of `solved` and `failed` decides; later ones do nothing. */
+/** Whom to tell of a job. The first of `solved` and `failed` decides; later ones do nothing. */
 interface Order {
   /** What one thread will probably need for it. */
   readonly workMs: number;
+  readonly inLine: PlaceInLine;
+  /** Among all orders of its urgency. */
+  readonly place: Link<Job<Order>>;
   solved(answer: ProofAnswer): void;
   failed(reason: unknown): void;
 }
 
 export function createProofPool(options: ProofPoolOptions): ProofPool {
   const { threads, maxQueue, queueTimeoutMs, timeoutMs } = options;
-  const line = new Line<Job>();
+  const line = new Line<Job<Order>>();
   /** What somebody waits for. */
-  const orders = { client: new Map<Job, Order>(), background: new Map<Job, Order>() };
+  const wanted = { client: new LinkedList<Job<Order>>(), background: new LinkedList<Job<Order>>() };
   /** What threads are at, also when nobody waits for it any more. */
-  const searched = new Set<Job>();
+  let searched = 0;
   const sums = { solved: 0, failed: 0, waitedMs: 0 };
   let clientWorkMs = 0;
   let ending: Promise<void> | null = null;
@@ -91,7 +95,7 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
   ): Promise<ProofAnswer> {
     if (signal.aborted) return Promise.reject(signal.reason);
     if (ending !== null) return Promise.reject(shuttingDown());
-    if (orders[urgency].size >= threads + maxQueue) {
+    if (wanted[urgency].size >= threads + maxQueue) {
       sums.failed += 1;
       return Promise.reject(overloaded(backlogMs()));
     }
@@ -105,17 +109,20 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
     resolve: (answer: ProofAnswer) => void,
     reject: (reason: unknown) => void,
   ): void {
-    const job = new Job({
+    const job = new Job<Order>({
       puzzle,
       urgency,
       limitsMs: { waiting: queueTimeoutMs, searching: timeoutMs },
-      onLate: (phase) => order.failed(phase === 'waiting' ? overloaded(backlogMs()) : tookTooLong(timeoutMs)),
+      onLate: (phase) =>
+        job.order?.failed(phase === 'waiting' ? overloaded(backlogMs()) : tookTooLong(timeoutMs)),
     });
     const onAbort = (): void => {
       if (forget(job)) reject(signal.reason);
     };
     const order: Order = {
       workMs: Math.min(timeoutMs, crew.expectedMs(puzzle.text.search, job.expectedTries)),
+      inLine: line.add(job),
+      place: new Link(job),
       solved(answer) {
         if (!forget(job)) return;
         signal.removeEventListener('abort', onAbort);
@@ -130,22 +137,23 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
       },
     };
     signal.addEventListener('abort', onAbort, { once: true });
-    orders[urgency].set(job, order);
+    job.order = order;
+    wanted[urgency].append(order.place);
     if (urgency === 'client') clientWorkMs += order.workMs;
-    line.add(job);
     fill();
   }
 
   /** False: forgotten already. */
-  function forget(job: Job): boolean {
-    const order = orderOf(job);
-    if (order === undefined) return false;
-    orders[job.urgency].delete(job);
-    line.remove(job);
+  function forget(job: Job<Order>): boolean {
+    const { order } = job;
+    if (order === null) return false;
+    job.order = null;
+    order.place.leave();
+    order.inLine.leave();
     job.end();
     sums.waitedMs += job.spentMs.waiting;
     // Sums of fractions drift: an empty line is the moment to begin anew.
-    if (orders.client.size === 0) clientWorkMs = 0;
+    if (wanted.client.size === 0) clientWorkMs = 0;
     else if (job.urgency === 'client') clientWorkMs -= order.workMs;
     checkIdle();
     return true;
@@ -161,13 +169,13 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
   }
 
   /** A thread more helps as long as the tries that are under way will probably not do. */
-  function hasRoom({ slices, puzzle, expectedTries }: Job): boolean {
+  function hasRoom({ slices, puzzle, expectedTries }: Job<Order>): boolean {
     return slices === 0 || slices * crew.sliceTries(puzzle.text.search) < expectedTries;
   }
 
-  async function search(job: Job, range: Range): Promise<void> {
+  async function search(job: Job<Order>, range: Range): Promise<void> {
+    if (job.slices === 0) searched += 1;
     job.slices += 1;
-    searched.add(job);
     job.enter('searching');
     try {
       conclude(job, await crew.run(job.puzzle, range, job.cancel));
@@ -175,26 +183,22 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
       recover(job, range, thrown);
     }
     job.slices -= 1;
+    if (job.slices === 0) searched -= 1;
     fill();
     if (job.slices > 0) return;
-    searched.delete(job);
-    if (orderOf(job) !== undefined) job.enter('waiting');
+    if (job.order !== null) job.enter('waiting');
     checkIdle();
   }
 
-  function conclude(job: Job, result: ProofResult): void {
+  function conclude(job: Job<Order>, result: ProofResult): void {
     job.tries += result.tries;
-    if (result.type === 'solved') orderOf(job)?.solved({ base64: result.answer, tries: job.tries });
+    if (result.type === 'solved') job.order?.solved({ base64: result.answer, tries: job.tries });
   }
 
   /** The thread died. Its counters are not to blame until more than one thread did. */
-  function recover(job: Job, range: Range, thrown: unknown): void {
+  function recover(job: Job<Order>, range: Range, thrown: unknown): void {
     job.giveBack(range);
-    if (job.lost > MAX_LOST_SLICES) orderOf(job)?.failed(threadFailed(thrown));
-  }
-
-  function orderOf(job: Job): Order | undefined {
-    return orders[job.urgency].get(job);
+    if (job.lost > MAX_LOST_SLICES) job.order?.failed(threadFailed(thrown));
   }
 
   function backlogMs(): number {
@@ -202,22 +206,21 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
   }
 
   function queued(): number {
-    const wanted = [...searched].filter((job) => orderOf(job) !== undefined);
-    return orders.client.size + orders.background.size - wanted.length;
+    return [...wanted.client, ...wanted.background].filter((job) => job.slices === 0).length;
   }
 
   function checkIdle(): void {
-    if (orders.client.size === 0 && crew.idle === threads) onIdle();
+    if (wanted.client.size === 0 && crew.idle === threads) onIdle();
   }
 
-  function failAll(waiting: ReadonlyMap<Job, Order>): void {
-    for (const order of waiting.values()) order.failed(shuttingDown());
+  function failAll(jobs: Iterable<Job<Order>>): void {
+    for (const job of jobs) job.order?.failed(shuttingDown());
   }
 
   function close(): Promise<void> {
     ending ??= new Promise<void>((resolve) => {
       onIdle = resolve;
-      failAll(orders.background);
+      failAll(wanted.background);
       checkIdle();
     }).then(() => crew.close());
     return ending;
@@ -225,8 +228,8 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
 
   async function destroy(): Promise<void> {
     ending ??= Promise.resolve();
-    failAll(orders.client);
-    failAll(orders.background);
+    failAll(wanted.client);
+    failAll(wanted.background);
     await crew.destroy();
   }
 
@@ -238,7 +241,7 @@ export function createProofPool(options: ProofPoolOptions): ProofPool {
       return queued();
     },
     get running() {
-      return searched.size;
+      return searched;
     },
     get threadIds() {
       return crew.threadIds;

@@ -1,5 +1,6 @@
 import type { StreamReader } from '../chat/ports.ts';
 import type { ChatError } from '../errors.ts';
+import { LinkedList } from '../linked-list.ts';
 import type { AnswerFrame, AnswerIds } from './protocol/socket-frame.ts';
 import { ReliableSocket } from './reliable-socket.ts';
 import type { FrameReader, ReliableSocketOptions } from './reliable-socket.ts';
@@ -28,7 +29,7 @@ export interface SocketChannelOptions extends ReliableSocketOptions {
 export class SocketChannel implements FrameReader, TurnCarrier {
   readonly #options: SocketChannelOptions;
   readonly #socket: ReliableSocket;
-  readonly #turns = new Set<SocketTurn>();
+  readonly #turns = new LinkedList<SocketTurn>();
   readonly #waiting = new Set<() => void>();
   #early: AnswerFrame[] = [];
   #earlyCharacters = 0;
@@ -51,7 +52,7 @@ export class SocketChannel implements FrameReader, TurnCarrier {
     if (this.#idle !== null) clearTimeout(this.#idle);
     this.#idle = null;
     const turn = new SocketTurn(this);
-    this.#turns.add(turn);
+    this.#turns.append(turn.place);
     return turn;
   }
 
@@ -97,7 +98,7 @@ export class SocketChannel implements FrameReader, TurnCarrier {
   }
 
   onTurnOver(turn: SocketTurn, isLeft: boolean): void {
-    this.#turns.delete(turn);
+    turn.place.leave();
     if (!this.#hasUnclaimed()) this.#forgetEarly();
     this.onPaceChange();
     if (this.#isGone || this.#turns.size > 0) return;

@@ -1,5 +1,6 @@
 import type { StreamReader } from '../chat/ports.ts';
 import { ChatError } from '../errors.ts';
+import { Link } from '../linked-list.ts';
 import { decodeSocketBody, hasDoneMark } from './protocol/socket-body.ts';
 import { isSameAnswer } from './protocol/socket-frame.ts';
 import type { AnswerFrame, AnswerIds } from './protocol/socket-frame.ts';
@@ -18,6 +19,8 @@ interface Claim {
 
 /** One answer among those that come over a channel: from joining, over knowing its ids, to its end. */
 export class SocketTurn {
+  /** Among those that share its channel. */
+  readonly place = new Link<SocketTurn>(this);
   readonly #carrier: TurnCarrier;
   #claim: Claim | null = null;
   #isOpen = false;

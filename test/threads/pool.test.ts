@@ -278,17 +278,17 @@ t.test('the line: easiest and oldest in turn, then the background', (t) => {
     entry('alike', 3.1e5),
     entry('easy', 40),
   ];
-  for (const one of [later, hard, alike, easy]) line.add(one);
+  const [inLater, inHard, inAlike, inEasy] = [later, hard, alike, easy].map((one) => line.add(one));
   const names = (): unknown[] => Array.from({ length: 4 }, () => line.next(() => true)?.name);
   t.same(names(), ['easy', 'hard', 'easy', 'hard']);
   t.equal(line.next((one) => one !== easy)?.name, 'hard', 'who has enough threads is passed over');
   t.equal(line.next((one) => one !== hard)?.name, 'alike');
-  line.remove(easy);
-  line.remove(hard);
+  inEasy?.leave();
+  inHard?.leave();
   t.same(names(), ['alike', 'alike', 'alike', 'alike']);
-  line.remove(alike);
+  inAlike?.leave();
   t.same(new Set(names()), new Set(['background']));
-  line.remove(later);
+  inLater?.leave();
   t.equal(
     line.next(() => true),
     null,

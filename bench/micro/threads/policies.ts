@@ -1,3 +1,5 @@
+import { Line } from '../../../src/threads/line.ts';
+import type { PlaceInLine } from '../../../src/threads/line.ts';
 import type { Policy, Puzzle } from './simulation.ts';
 
 /** In order of arrival; with help for the oldest where the machine allows it. */
@@ -50,6 +52,22 @@ export class NewcomerFirst implements Policy {
     const puzzle = (this.#isOldestsTurn ? firstOf(this.#new, hasRoom) : null) ?? firstOf(this.#all, hasRoom);
     if (puzzle !== null) this.#new.delete(puzzle);
     return puzzle;
+  }
+}
+
+/** As the pool does it. */
+export class InLine implements Policy {
+  readonly #line = new Line<Puzzle>();
+  readonly #places = new Map<Puzzle, PlaceInLine>();
+  add(puzzle: Puzzle): void {
+    this.#places.set(puzzle, this.#line.add(puzzle));
+  }
+  remove(puzzle: Puzzle): void {
+    this.#places.get(puzzle)?.leave();
+    this.#places.delete(puzzle);
+  }
+  next(hasRoom: (puzzle: Puzzle) => boolean): Puzzle | null {
+    return this.#line.next(hasRoom);
   }
 }
 

