@@ -23,8 +23,9 @@ export function publish(name: string, report: Report): void {
   const at = new Date().toISOString();
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(`${RESULTS}/${name}.json`, `${JSON.stringify({ name, at, machine, ...report }, null, 2)}\n`);
-  const { cores, cpu, node } = machine;
-  process.stdout.write(`\n${name}: ${report.title}\n(${cores} cores, ${cpu}, node ${node})\n\n`);
+  const { cores, cpu, node, nodeUnderLoad } = machine;
+  const other = nodeUnderLoad === node ? '' : `, programs under load on ${nodeUnderLoad}`;
+  process.stdout.write(`\n${name}: ${report.title}\n(${cores} cores, ${cpu}, node ${node}${other})\n\n`);
   process.stdout.write(`${toTable(report.rows)}\n`);
   for (const { title, rows } of report.more ?? []) {
     process.stdout.write(`

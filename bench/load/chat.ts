@@ -38,16 +38,20 @@ export class Chat implements ChatReader {
 
   #onFirst(now: number, deltas: number): void {
     this.#firstAt = now;
-    this.#firstDeltas = deltas;
+    this.#firstDeltas = Math.max(deltas, this.#atOnce);
     this.#tally.firstText(now - this.#intendedAt);
     this.#tally.came(Math.max(1, deltas - this.#atOnce + 1), null);
   }
 
   #onFurther(now: number, deltas: number, before: number): void {
-    this.#tally.came(deltas, now - this.#lastAt);
+    // A proxy may cut what the upstream said at once: that is no further event.
+    const since = Math.max(before, this.#firstDeltas);
+    const events = before + deltas - since;
+    if (events <= 0) return;
+    this.#tally.came(events, now - this.#lastAt);
     if (this.#intervalMs === null) return;
     // The first of those that came together is the latest.
-    const dueAt = this.#firstAt + (before - this.#firstDeltas + 1) * this.#intervalMs;
+    const dueAt = this.#firstAt + (since - this.#firstDeltas + 1) * this.#intervalMs;
     this.#tally.late(now - dueAt);
   }
 

@@ -17,21 +17,29 @@ export interface Child {
   stop(): void;
 }
 
+/** What a process runs on. */
+export interface Host {
+  /** Null, unless told otherwise: any. */
+  readonly core?: number | null;
+  /** Path of the Node.js; that of the bench, unless told otherwise. */
+  readonly node?: string;
+}
+
 const PROBE = new URL('./probe.js', import.meta.url).href;
 const START_TIMEOUT_MS = 10_000;
 
 /**
- * Starts a program, given relative to this file, whose output has a line of JSON with its `port`; on the
- * given core alone, or anywhere. It sees no settings but `env`: neither ours nor those of a `.env`.
+ * Starts a program, given relative to this file, whose output has a line of JSON with its `port`. It sees
+ * no settings but `env`: neither ours nor those of a `.env`.
  */
 export async function startChild(
   program: string,
   env: NodeJS.ProcessEnv,
-  core: number | null = null,
+  { core = null, node = process.execPath }: Host = {},
 ): Promise<Child> {
   const cwd = mkdtempSync(join(tmpdir(), 'chat2api-bench-'));
-  const node = [process.execPath, '--import', PROBE, fileURLToPath(new URL(program, import.meta.url))];
-  const [command = '', ...args] = core === null ? node : ['taskset', '-c', String(core), ...node];
+  const call = [node, '--import', PROBE, fileURLToPath(new URL(program, import.meta.url))];
+  const [command = '', ...args] = core === null ? call : ['taskset', '-c', String(core), ...call];
   const child = spawn(command, args, {
     cwd,
     env: { PATH: process.env['PATH'], ...env },

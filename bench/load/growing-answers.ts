@@ -33,10 +33,10 @@ export function costAt(pace: Pace, deltas: number): string {
   return `${pace}, ${deltas} tokens: CPU µs`;
 }
 
-/** What is passed on unread comes in either encoding; in the older one it is the floor of the others. */
+/** What is passed on unread comes in either encoding; in the older one it is the least of the others. */
 export function growingEncoding({ role, encoding }: Way): Encoding | null {
   if (role === 'direct') return null;
-  return role === 'floor' ? 'legacy' : encoding;
+  return role === 'floor' || role === 'shape' ? 'legacy' : encoding;
 }
 
 /** An event of the newer encoding is the same wherever it comes. */

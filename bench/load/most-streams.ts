@@ -8,7 +8,8 @@ const FIRST_TRY = 256;
 const LIMIT = 16_384;
 const FINE_STEP = 1.2;
 const FIRST_TRIES = 6;
-const TRIES = 3;
+/** A figure of the run before is tried, and one beside it. */
+const TRIES = 2;
 const BEGUN_PER_SECOND = 300;
 const TOGETHER_MS = 1_500;
 /** An event may be late by ten times the pace. */

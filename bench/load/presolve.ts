@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answerDeltas } from '../_util/answer.ts';
+import { nodeUnderLoad } from '../_util/node-under-load.ts';
 import type { Report } from '../_util/report.ts';
 import type { Row } from '../_util/table.ts';
 import { startChild } from './child.ts';
-import type { Child } from './child.ts';
+import type { Child, Host } from './child.ts';
 import type { Load } from './protocol.ts';
 import { runLoad } from './run-load.ts';
 
@@ -35,8 +36,8 @@ const ACCOUNT = { authorization: 'Bearer eyJhbGciOi.bench.x' };
 /** One account that asks on and on: how long until its answers begin, with and without clearances kept ready. */
 export async function benchPresolve(): Promise<Report> {
   const children: Child[] = [];
-  const start = async (program: string, env: NodeJS.ProcessEnv): Promise<Child> => {
-    const child = await startChild(program, env);
+  const start = async (program: string, env: NodeJS.ProcessEnv, host: Host = {}): Promise<Child> => {
+    const child = await startChild(program, env, host);
     children.push(child);
     return child;
   };
@@ -44,14 +45,15 @@ export async function benchPresolve(): Promise<Report> {
     const sandbox = await start('./sandbox.js', {});
     const origin = `http://127.0.0.1:${sandbox.port}`;
     const serve = async (presolve: number): Promise<Way> => {
-      const { port } = await start('../../src/main.js', {
+      const env = {
         HOST: '127.0.0.1',
         PORT: '0',
         CHATGPT_BASE_URL: origin,
         POW_DIFFICULTY: '000001',
         POW_TIMEOUT_MS: '120000',
         PRESOLVE: String(presolve),
-      });
+      };
+      const { port } = await start('../../src/main.js', env, { node: nodeUnderLoad.path });
       return { name: `PRESOLVE=${presolve}${presolve === 0 ? ' (baseline)' : ''}`, port };
     };
     const ways = [await serve(0), await serve(READY)];

@@ -8,12 +8,14 @@ import type { Way } from './ways.ts';
 export interface Programme {
   readonly way: Way;
   readonly measures: readonly Measure[];
+  /** The first ones; figures of one run are held against each other. */
+  readonly mostRuns: number;
 }
 
-/** The figures of a way, one cell for each run. */
+/** The figures of a way, one cell for each run from the first on. */
 export type Cells = Readonly<Record<string, readonly Cell[]>>;
 
-/** All ways in turns, each started anew in each run. */
+/** All ways in turns, each started anew in each run that it takes part in. */
 export async function holdRuns(
   stand: Stand,
   programmes: readonly Programme[],
@@ -22,7 +24,8 @@ export async function holdRuns(
 ): Promise<ReadonlyMap<Way, Cells>> {
   const all = new Map(programmes.map(({ way }) => [way, {} as Record<string, Cell[]>]));
   for (let run = 1; run <= runs; run += 1) {
-    for (const { way, measures } of programmes) {
+    for (const { way, measures, mostRuns } of programmes) {
+      if (run > mostRuns) continue;
       tell(`run ${run} of ${runs}: ${way.name}`);
       const figures = await runOnce(stand, way, measures);
       for (const [name, cell] of Object.entries(figures)) (all.get(way)![name] ??= []).push(cell);

@@ -20,8 +20,8 @@ export interface Stand {
 export async function startStand(): Promise<Stand> {
   const cores = usableCores();
   const [proxyCore = null, upstreamCore = null, generatorCore = upstreamCore] = cores;
-  const upstream = await startChild('./upstream.js', {}, upstreamCore);
-  const generator = await startChild('./generator.js', {}, generatorCore);
+  const upstream = await startChild('./upstream.js', {}, { core: upstreamCore });
+  const generator = await startChild('./generator.js', {}, { core: generatorCore });
   return {
     origin: `http://127.0.0.1:${upstream.port}`,
     upstreamPid: upstream.pid,

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nodeUnderLoad } from '../_util/node-under-load.ts';
 import type { Report } from '../_util/report.ts';
 import type { Row } from '../_util/table.ts';
 import { startChild } from './child.ts';
@@ -74,7 +75,7 @@ export async function benchStart(): Promise<Report> {
 async function start({ program, restMs }: Way, upstreamPort: number): Promise<Start> {
   const env = { HOST: '127.0.0.1', PORT: '0', CHATGPT_BASE_URL: `http://127.0.0.1:${upstreamPort}` };
   const startedAt = performance.now();
-  const child = await startChild(program, env);
+  const child = await startChild(program, env, { node: nodeUnderLoad.path });
   try {
     const listeningMs = performance.now() - startedAt;
     const cpuMs = spentCpuUs(child.pid) / 1_000;

@@ -71,13 +71,14 @@ export function failureTable(results: Results): Table {
 
 /** With what the longest answers cost more than the shortest, or the other way round. */
 export function growthTable(results: Results): Table {
-  const rows = growths(results).map(({ name, pace, points, growth }) => {
+  const rows = growths(results).map(({ name, pace, points, growth, added }) => {
     const columns = points.map(({ deltas, spread }) => [`${deltas} tokens`, toText(spread)]);
     return {
       way: name,
       events: EVENTS[pace],
       ...Object.fromEntries(columns),
       'most ÷ least': toText(toSpread(growth)),
+      'longest − shortest': toText(toSpread(added)),
     };
   });
   return { title: 'CPU µs/event as answers grow', rows };
@@ -96,6 +97,8 @@ export interface Growth {
   readonly points: readonly { readonly deltas: number; readonly spread: Spread }[];
   /** Of each run: the greatest cost to the least. */
   readonly growth: readonly Cell[];
+  /** Of each run: what an event costs more at the greatest length than at the least, in microseconds. */
+  readonly added: readonly Cell[];
 }
 
 export function growths(results: Results): readonly Growth[] {
@@ -106,27 +109,41 @@ export function growths(results: Results): readonly Growth[] {
     return pacesOf(encoding).map((pace) => {
       const cells = LENGTHS.map((deltas) => cellsOf(results, way, costAt(pace, deltas)));
       const points = LENGTHS.map((deltas, at) => ({ deltas, spread: toSpread(cells[at] ?? []) }));
-      return { way, name, pace, points, growth: growthOf(cells) };
+      const growth = ofEachRun(cells, (costs) => Math.max(...costs) / Math.min(...costs));
+      const added = ofEachRun(cells, (costs) => (costs.at(-1) ?? 0) - (costs[0] ?? 0));
+      return { way, name, pace, points, growth, added };
     });
   });
 }
 
-function growthOf(cells: readonly (readonly Cell[])[]): readonly Cell[] {
+/** `cells` by length and run; what is missing in a run stands for all of it. */
+function ofEachRun(
+  cells: readonly (readonly Cell[])[],
+  toCell: (costs: readonly number[]) => number,
+): readonly Cell[] {
   return (cells[0] ?? []).map((_, run) => {
     const ofRun = cells.map((lengths) => lengths[run] ?? 'not measured');
     const costs = ofRun.filter((cell) => typeof cell === 'number');
     const failure = ofRun.find((cell) => typeof cell === 'string');
-    return failure ?? Math.max(...costs) / Math.min(...costs);
+    return failure ?? toCell(costs);
   });
 }
 
-/** Of each run: how often the figure of one way goes into that of another. */
-export function ratios(results: Results, way: Way, figure: string, base: Way | undefined): Cell[] {
-  return pairs(results, way, figure, base, (ours, theirs) => ours / theirs);
+/** Of each run: how often the figure of one way goes into that of another, which may have another name there. */
+export function ratios(
+  results: Results,
+  way: Way,
+  figure: string,
+  base: Way | undefined,
+  baseFigure = figure,
+): Cell[] {
+  const theirs = cellsOf(results, base, baseFigure);
+  return pairs(cellsOf(results, way, figure), theirs, (one, other) => one / other);
 }
 
 export function beyondDirect(results: Results, way: Way, figure: string): Cell[] {
-  return pairs(results, way, figure, withRole(results, 'direct'), (ours, theirs) => ours - theirs);
+  const direct = cellsOf(results, withRole(results, 'direct'), figure);
+  return pairs(cellsOf(results, way, figure), direct, (one, other) => one - other);
 }
 
 export function withRole(results: Results, role: Way['role']): Way | undefined {
@@ -138,22 +155,23 @@ export function cellsOf(results: Results, way: Way | undefined, figure: string):
 }
 
 function pairs(
-  results: Results,
-  way: Way,
-  figure: string,
-  base: Way | undefined,
-  toCell: (ours: number, theirs: number) => number,
+  cells: readonly Cell[],
+  others: readonly Cell[],
+  toCell: (one: number, other: number) => number,
 ): Cell[] {
-  const theirs = cellsOf(results, base, figure);
-  return cellsOf(results, way, figure).map((cell, run) => {
-    const other = theirs[run] ?? 'nothing to compare with';
+  return cells.map((cell, run) => {
+    const other = others[run] ?? 'nothing to compare with';
     if (typeof cell === 'string') return cell;
     return typeof other === 'string' ? other : toCell(cell, other);
   });
 }
 
 function rowsOf(results: Results, toColumns: (way: Way) => Row): readonly Row[] {
-  const marks: Partial<Record<Way['role'], string>> = { direct: ' (upstream itself)', floor: ' (floor)' };
+  const marks: Partial<Record<Way['role'], string>> = {
+    direct: ' (upstream itself)',
+    floor: ' (floor)',
+    shape: ' (shape)',
+  };
   return [...results.keys()].map((way) => ({ way: way.name + (marks[way.role] ?? ''), ...toColumns(way) }));
 }
 

@@ -7,7 +7,7 @@ import type { Cells, Programme } from './rounds.ts';
 import { startStand } from './stand.ts';
 import { barTable } from './stream-bars.ts';
 import { chatTable, eventTable, growthTable, failureTable, growths, memoryTable } from './stream-tables.ts';
-import { AFTERWARDS, MEASURES } from './trials.ts';
+import { AFTERWARDS, IN_LEGACY, MEASURES } from './trials.ts';
 import { allWays } from './ways.ts';
 import type { Way } from './ways.ts';
 
@@ -45,9 +45,11 @@ function isWanted({ name }: Way): boolean {
 
 /** How many streams there can be takes long to find out: only the fastest are asked. */
 function toProgramme(way: Way): Programme {
-  const isFast = way.role === 'direct' || way.role === 'floor' || way.role === 'ours';
+  const isFast = way.role !== 'original' && way.role !== 'other';
   const most = isFast && way.encoding === 'v1' ? [mostStreams()] : [];
-  return { way, measures: [...MEASURES, ...most, ...growingAnswers(way), AFTERWARDS] };
+  const legacy = way.role === 'shape' ? [IN_LEGACY] : [];
+  const measures = [...MEASURES, ...legacy, ...most, ...growingAnswers(way), AFTERWARDS];
+  return { way, measures, mostRuns: way.mostRuns };
 }
 
 function growthChart(results: ReadonlyMap<Way, Cells>): Chart {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { Pacer } from './pacer.ts';
-import type { Answer, Plan, Question } from './protocol.ts';
+import type { Answer, Dialect, Plan, Question } from './protocol.ts';
 import { toScript } from './script.ts';
 import type { Script } from './script.ts';
 
@@ -31,6 +31,7 @@ interface Play {
   readonly pacer: Pacer | null;
 }
 
+const scripts = new Map<string, Script>();
 let play = toPlay({ encoding: 'v1', deltas: 1, atOnce: 1, deltasPerSecond: null, isBatched: true });
 
 process.on('message', (question: Question) => {
@@ -46,10 +47,20 @@ const server = createServer({ noDelay: true }, serve).listen(0, '127.0.0.1', BAC
 
 function toPlay(plan: Plan): Play {
   return {
-    conversation: toScript(plan.encoding, plan),
-    completion: toScript('openai', plan),
+    conversation: remember(plan.encoding, plan),
+    completion: remember('openai', plan),
     pacer: plan.deltasPerSecond === null ? null : new Pacer(1000 / plan.deltasPerSecond),
   };
+}
+
+/** The longest takes seconds to put together, and each way is asked for the same. */
+function remember(dialect: Dialect, plan: Plan): Script {
+  const key = JSON.stringify([dialect, plan]);
+  const known = scripts.get(key);
+  if (known !== undefined) return known;
+  const script = toScript(dialect, plan);
+  scripts.set(key, script);
+  return script;
 }
 
 function whole(contentType: string, body: string): Buffer {

@@ -1,3 +1,4 @@
+import { nodeUnderLoad } from '../_util/node-under-load.ts';
 import type { Peer, RunningPeer } from '../peers/peer.ts';
 import { peers } from '../peers/peers.ts';
 import { startChild } from './child.ts';
@@ -8,10 +9,12 @@ export type Encoding = 'v1' | 'legacy';
 /** A way from the client to the stand-in upstream: a proxy of some kind, or none. */
 export interface Way {
   readonly name: string;
-  readonly role: 'direct' | 'floor' | 'ours' | 'original' | 'other';
+  readonly role: 'direct' | 'floor' | 'shape' | 'ours' | 'original' | 'other';
   /** How the backend streams to it; null: it is not the backend that it asks. */
   readonly encoding: Encoding | null;
   readonly ask: Peer['ask'];
+  /** Infinity: as many as there are. */
+  readonly mostRuns: number;
   readonly start: Peer['start'];
 }
 
@@ -26,13 +29,14 @@ const CHAT: Peer['ask'] = {
   },
 };
 
-/** All of them, the upstream's own ceiling and the floor first. */
+/** All of them, the upstream's own ceiling, the floor and the least of our shape first. */
 export function allWays(upstreamPid: number): readonly Way[] {
   const others = peers().map(toWay);
   const isFloor = ({ role }: Way): boolean => role === 'floor';
   return [
     direct(upstreamPid),
     ...others.filter(isFloor),
+    BARE,
     chat2api('v1'),
     chat2api('legacy'),
     ...others.filter((way) => !isFloor(way)),
@@ -51,6 +55,7 @@ function toWay(peer: Peer): Way {
     name: peer.name,
     role,
     encoding: role === 'other' ? null : role === 'floor' ? 'v1' : 'legacy',
+    mostRuns: peer.mostRuns ?? Infinity,
     // How some are asked is known once they have been started.
     get ask() {
       return peer.ask;
@@ -76,18 +81,33 @@ function direct(upstreamPid: number): Way {
     role: 'direct',
     encoding: 'v1',
     ask: { path: PASSED_ON, headers: {}, body: {} },
+    mostRuns: Infinity,
     start,
   };
 }
 
+/** What no program can save that has uWebSockets.js before it and undici behind: it reads nothing of a stream. */
+const BARE: Way = {
+  name: 'bare prototype',
+  role: 'shape',
+  encoding: 'v1',
+  ask: { ...CHAT, path: PASSED_ON },
+  mostRuns: Infinity,
+  start: (origin, core) => startOurs('./bare-proxy.js', { CHATGPT_BASE_URL: origin }, core),
+};
+
 /** This program, as `npm start` runs it. */
 export function chat2api(encoding: Encoding, settings: NodeJS.ProcessEnv = {}): Way {
   const start: Peer['start'] = (origin, core) =>
-    startChat2api({ CHATGPT_BASE_URL: origin, ...settings }, core);
-  return { name: `chat2api, ${encoding}`, role: 'ours', encoding, ask: CHAT, start };
+    startOurs(
+      '../../src/main.js',
+      { PORT: '0', HOST: '127.0.0.1', CHATGPT_BASE_URL: origin, ...settings },
+      core,
+    );
+  return { name: `chat2api, ${encoding}`, role: 'ours', encoding, ask: CHAT, mostRuns: Infinity, start };
 }
 
-async function startChat2api(settings: NodeJS.ProcessEnv, core: number | null): Promise<RunningPeer> {
-  const child = await startChild('../../src/main.js', { PORT: '0', HOST: '127.0.0.1', ...settings }, core);
+async function startOurs(program: string, env: NodeJS.ProcessEnv, core: number | null): Promise<RunningPeer> {
+  const child = await startChild(program, env, { core, node: nodeUnderLoad.path });
   return { port: child.port, pids: () => [child.pid], stop: async () => child.stop() };
 }

@@ -22,6 +22,7 @@ export const litellm: Peer = {
   name: `LiteLLM ${VERSION}`,
   upstream: 'openai',
   ask: OPENAI_ASK,
+  mostRuns: 2,
   async start(upstreamOrigin, core) {
     const python = await pythonEnv(`litellm-${VERSION}`, [`litellm[proxy]==${VERSION}`]);
     return startGateway(core, (port, scratch) => {

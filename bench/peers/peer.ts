@@ -9,6 +9,8 @@ export interface Peer {
     readonly body: object;
     readonly headers: Readonly<Record<string, string>>;
   };
+  /** It is so slow that more runs are not worth their time; as many as the others, unless told otherwise. */
+  readonly mostRuns?: number;
   /** Rejects with what is missing (the row is then kept as failed with that text). `core`: for taskset, or null. */
   start(upstreamOrigin: string, core: number | null): Promise<RunningPeer>;
 }

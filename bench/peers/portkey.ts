@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { nodeUnderLoad } from '../_util/node-under-load.ts';
 import { command } from './_util/command.ts';
 import { startGateway } from './_util/gateway.ts';
 import { cachedFolder } from './_util/cached-folder.ts';
@@ -37,7 +38,7 @@ export function createPortkey(): Peer {
       host = `${upstreamOrigin}/v1`;
       const program = await install();
       return startGateway(core, (port) => ({
-        command: [process.execPath, program, '--headless', `--port=${port}`],
+        command: [nodeUnderLoad.path, program, '--headless', `--port=${port}`],
         env: {
           NODE_ENV: 'production',
           // It refuses hosts within a network as upstreams, unless they are named here.

@@ -1,10 +1,13 @@
 import t from 'tap';
 import { answerDeltas } from '../../bench/_util/answer.ts';
+import { openaiFrames } from '../../bench/_util/openai-stream.ts';
 import { AnswerCheck } from '../../bench/load/answer-check.ts';
+import { Chat } from '../../bench/load/chat.ts';
 import { ExpectedAnswer } from '../../bench/load/expected-answer.ts';
-import type { Dialect } from '../../bench/load/protocol.ts';
+import type { Dialect, Load } from '../../bench/load/protocol.ts';
 import { ResponseReader } from '../../bench/load/response-reader.ts';
 import { toScript } from '../../bench/load/script.ts';
+import { Tally } from '../../bench/load/tally.ts';
 
 // A bench that counts wrong streams as right measures nothing.
 
@@ -86,4 +89,30 @@ t.test('an error in the stream is found', async (t) => {
   const error = 'data: {"error":{"message":"gone"}}\n\n';
   const chunk = `${error.length.toString(16)}\r\n${error}\r\n`;
   t.match(judge('openai', writesOf('openai').slice(0, 5).join('') + chunk).why, /an error: .*gone/);
+});
+
+t.test('what the upstream said at once is one event, however a proxy cuts it', async (t) => {
+  const atOnce = 20;
+  const load: Load = {
+    target: { port: 0, path: '', headers: {}, body: '', dialect: 'openai' },
+    deltas: DELTAS,
+    atOnce,
+    deltasPerSecond: 20,
+    arrivals: { kind: 'open', perSecond: 1, forMs: 0 },
+    window: { fromMs: 0, toMs: 0 },
+    patienceMs: 0,
+    watched: {},
+  };
+  for (const cutAt of [[], [7], [7, 12]]) {
+    const tally = new Tally(load);
+    tally.isCounting = true;
+    const check = new AnswerCheck(new ExpectedAnswer(DELTAS), 'openai');
+    const chat = new Chat(performance.now(), check, load, tally, () => {});
+    const texts = answerDeltas(DELTAS);
+    const borders = [0, ...cutAt, ...Array.from({ length: DELTAS - atOnce + 1 }, (_, at) => atOnce + at)];
+    const cut = borders.slice(1).map((to, at) => texts.slice(borders[at], to).join(''));
+    for (const frame of openaiFrames(cut)) chat.onBody(frame);
+    chat.onEnd(null);
+    t.match(tally.counts(), { correct: 1, events: 1 + DELTAS - atOnce }, `in ${cutAt.length + 1} pieces`);
+  }
 });

@@ -1,3 +1,4 @@
+import { nodeUnderLoad } from '../../_util/node-under-load.ts';
 import type { GaugeAnswer, GaugeQuestion } from './gauge-protocol.ts';
 import type { GuestsAnswer, GuestsQuestion } from './guests-protocol.ts';
 import { startWorker } from './worker.ts';
@@ -24,6 +25,7 @@ export async function withScene<T>(env: NodeJS.ProcessEnv, act: (scene: Scene) =
     const server = keep(
       await startWorker<GaugeQuestion, GaugeAnswer>({
         program: '../../../src/main.js',
+        node: nodeUnderLoad.path,
         execArgv: ['--expose-gc', '--import', GAUGE],
         env: { HOST: '127.0.0.1', PORT: '0', CHATGPT_BASE_URL: `http://127.0.0.1:${backend.port}`, ...env },
       }),

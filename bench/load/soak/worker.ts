@@ -26,6 +26,8 @@ export interface WorkerOptions {
   readonly program: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly execArgv?: readonly string[];
+  /** Path of the Node.js; that of the bench, unless told otherwise. */
+  readonly node?: string;
 }
 
 const START_TIMEOUT_MS = 20_000;
@@ -34,12 +36,18 @@ const START_TIMEOUT_MS = 20_000;
 export async function startWorker<
   Question extends { readonly type: string },
   Answer extends { readonly type: string },
->({ program, env = {}, execArgv = [] }: WorkerOptions): Promise<Worker<Question, Answer>> {
+>({
+  program,
+  env = {},
+  execArgv = [],
+  node = process.execPath,
+}: WorkerOptions): Promise<Worker<Question, Answer>> {
   const cwd = mkdtempSync(join(tmpdir(), 'chat2api-soak-'));
   const child = fork(fileURLToPath(new URL(program, import.meta.url)), [], {
     cwd,
     env,
     execArgv: [...execArgv],
+    execPath: node,
     stdio: ['ignore', 'pipe', 2, 'ipc'],
   });
   const stop = (): void => {
