@@ -181,6 +181,20 @@ export class Reply {
     return this.#taken;
   }
 
+  /** A whole chunked answer in one packet. */
+  sendStream(status: number, headers: HeaderList, body: Uint8Array, outcome: Outcome): void {
+    if (this.#state !== 'open') return;
+    this.status = status;
+    this.#res.cork(() => {
+      this.#writeHead(status, headers);
+      if (this.#closesConnection()) this.#res.writeHeader('connection', 'close');
+      this.#res.write(body);
+      this.#res.end();
+    });
+    this.bytesOut = body.byteLength;
+    this.#finish(outcome);
+  }
+
   /** False: the chunk is taken, but lies in memory; write no more until `onWritable`. `chunk` is not empty. */
   writeChunk(chunk: string | Uint8Array): boolean {
     if (this.#state !== 'streaming') return true;
