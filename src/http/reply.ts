@@ -378,8 +378,13 @@ export class Reply {
   #writeHead(status: number, headers: HeaderList): void {
     this.#res.writeStatus(statusLine(status));
     this.#res.writeHeader('x-request-id', this.#context.requestId);
-    if (!this.#isRelayed) for (const [name, value] of CORS_HEADERS) this.#res.writeHeader(name, value);
-    for (const [name, value] of headers) this.#res.writeHeader(name, value);
+    if (!this.#isRelayed) this.#writeHeaders(CORS_HEADERS);
+    this.#writeHeaders(headers);
+  }
+
+  #writeHeaders(headers: HeaderList): void {
+    // To take each pair apart makes an iterator: 1 KB for six of them.
+    for (const header of headers) this.#res.writeHeader(header[0], header[1]);
   }
 
   #aborted(): void {

@@ -1,11 +1,18 @@
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-const CODES = Array.from(ALPHABET, (letter) => letter.charCodeAt(0));
-const ID_CHARS = 29;
+const LETTERS = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'];
+const PAIRS = LETTERS.flatMap((first) => LETTERS.map((second) => first + second));
+/** And one letter more. */
+const ID_PAIRS = 14;
 
-/** The id of one answer, in the real API's form. `random` gives numbers from 0 up to, not including, 1. */
+/**
+ * The id of one answer, in the real API's form. `random` gives numbers from 0 up to, not including, 1: two letters
+ * from each take a third of the time.
+ */
 export function createCompletionId(random: () => number): string {
-  const codes: number[] = [];
-  for (let i = 0; i < ID_CHARS; i++) codes.push(CODES[Math.floor(random() * CODES.length)] as number);
-  // All at once: a string that grew letter by letter took 7 us until it was JSON, and this takes 0.7.
-  return `chatcmpl-${String.fromCharCode(...codes)}`;
+  let id = `chatcmpl-${pick(LETTERS, random)}`;
+  for (let i = 0; i < ID_PAIRS; i++) id += pick(PAIRS, random);
+  return id;
+}
+
+function pick(choices: readonly string[], random: () => number): string {
+  return choices[Math.floor(random() * choices.length)] as string;
 }

@@ -147,7 +147,7 @@ t.test('frames of one tick leave as one chunk, those of the next as another', as
 
 t.test('an end to which only microtasks lead leaves with what was written before', async (t) => {
   const lead = async (): Promise<void> => {
-    for (let hops = 0; hops < 50; hops += 1) await null;
+    for (let hops = 0; hops < 50; hops += 1) await Promise.resolve();
   };
   const { client, writer } = await stream(t);
   writer.write('data: a\n\n');
