@@ -43,15 +43,17 @@ export function createPressure(): Pressure {
   delays.enable();
   let sample: PressureSample = { loopDelayMs: 0, heapShare: 0, memoryShare: 0 };
   let lastDelays: readonly number[] = Array.from({ length: LASTING_LOOKS }, () => 0);
+  let reason: string | null = null;
   const timer = setInterval(() => {
     const loopDelayMs = Math.max(0, delays.percentile(50) / NS_PER_MS - RESOLUTION_MS);
     delays.reset();
     sample = { loopDelayMs, heapShare: heapShare(), memoryShare: memoryShare() };
     lastDelays = [...lastDelays.slice(1), loopDelayMs];
+    reason = pressureReason({ ...sample, loopDelayMs: Math.min(...lastDelays) });
   }, SAMPLE_EVERY_MS);
   timer.unref();
   return {
-    reason: () => pressureReason({ ...sample, loopDelayMs: Math.min(...lastDelays) }),
+    reason: () => reason,
     get sample() {
       return sample;
     },

@@ -42,7 +42,8 @@ export function createAdmission({ keys, gates, maxBodyBytes, room, pressure }: A
     const ticket = room.enter();
     reply.onClose(() => ticket.leave());
     // The native server drops a body that nobody takes at once, so it does not wait for the place.
-    const [bytes] = await Promise.all([readBody(reply, request, maxBodyBytes), ticket.entered]);
-    return { caller, body: parseJson(bytes) };
+    const bytes = readBody(reply, request, maxBodyBytes);
+    if (ticket.entered !== null) await Promise.all([bytes, ticket.entered]);
+    return { caller, body: parseJson(await bytes) };
   };
 }

@@ -19,7 +19,7 @@ export function findAmbiguity(request: RequestSnapshot): ChatError | null {
   if (length !== undefined && (coding !== undefined || !LENGTH.test(length)))
     return ambiguous('Content-Length');
   if (NO_HOST.test(request.header('host') ?? '')) return ambiguous('Host');
-  if (request.headers.has('')) return ambiguous('');
+  if (request.header('') !== undefined) return ambiguous('');
   return null;
 }
 

@@ -1,5 +1,5 @@
 import { toChatError } from '../errors.ts';
-import type { CompleteTurn, OwnModels, Trace } from '../chat/ports.ts';
+import type { CompleteTurn, OwnModels } from '../chat/ports.ts';
 import type { Caller } from '../conversation/turn.ts';
 import { isFixedName, resolveModel } from '../openai/models.ts';
 import type { Encoding } from '../openai/models.ts';
@@ -92,17 +92,24 @@ async function answer(
   // Nobody listens any more when all is said, and an abort that gives no reason takes a stack trace: 13 us.
   reply.onClose(() => isComplete || turns.abort());
   output.onShutdown((error) => turns.abort(error));
-  const traces = Array.from({ length: chat.n }, newTrace);
+  const trace = newTrace();
   // The first choice speaks for all in the log.
-  reply.note({ model: chat.turn.model.slug, stream: chat.stream, trace: traces[0] as Trace });
-  const sinks = traces.map((_, index) => new ChoiceSink(index, output, limits));
+  reply.note({ model: chat.turn.model.slug, stream: chat.stream, trace });
+  const sinks: ChoiceSink[] = [];
+  while (sinks.length < chat.n) sinks.push(new ChoiceSink(sinks.length, output, limits));
   try {
     const [promptTokens] = await Promise.all([
       tokenizer === null || !countsPrompt(chat)
         ? 0
         : countPromptTokens(chat.turn.messages, tokenizer, breathing(turns.signal)),
       ...sinks.map((sink, at) =>
-        options.complete(chat.turn, caller, new PublicLinks(sink, base), turns, traces[at] as Trace),
+        options.complete(
+          chat.turn,
+          caller,
+          new PublicLinks(sink, base),
+          turns,
+          at === 0 ? trace : newTrace(),
+        ),
       ),
     ]);
     isComplete = true;

@@ -26,12 +26,12 @@ export function createFindOwnOrigin({ publicUrl, trusted }: OwnOriginOptions): F
     return () => fixed;
   }
   return (request) => {
-    const believed = trusted.has(request.remoteAddress);
+    const believed = !trusted.isEmpty && trusted.has(request.remoteAddress);
     const forwarded = (name: string): string => (believed ? firstOf(request.header(name)) : '');
     const host = forwarded('x-forwarded-host') || request.header('host') || '';
     if (!HOST.test(host)) return null;
     const isSecure = forwarded('x-forwarded-proto').toLowerCase() === 'https';
-    return toOwn(`${isSecure ? 'https' : 'http'}://${host}`);
+    return { url: `${isSecure ? 'https' : 'http'}://${host}`, host, isSecure };
   };
 }
 

@@ -20,9 +20,6 @@ export interface StreamOutputOptions {
   readonly slowClientTimeoutMs: number;
 }
 
-/** No client is left without a byte for longer, whatever upstream does. */
-const FIRST_SIGN_MS = 15_000;
-
 /** The answer as server-sent events, each choice's chunks as they come. */
 export class StreamOutput implements AnswerOutput {
   readonly #writer: SseWriter;
@@ -31,7 +28,6 @@ export class StreamOutput implements AnswerOutput {
   readonly #drainListeners: (() => void)[] = [];
   /** Made when the answer starts and with it names its model; all choices share it. */
   #encoder: ChunkEncoder | null = null;
-  readonly #opening: NodeJS.Timeout;
   #writable = true;
 
   constructor(reply: Reply, options: StreamOutputOptions) {
@@ -39,8 +35,7 @@ export class StreamOutput implements AnswerOutput {
     this.#options = options;
     this.#writer = new SseWriter(reply, { slowClientTimeoutMs: options.slowClientTimeoutMs });
     this.#writer.onDrain(() => this.#onDrain());
-    this.#opening = setTimeout(() => this.#open(), FIRST_SIGN_MS);
-    reply.onClose(() => clearTimeout(this.#opening));
+    this.#writer.openOnSilence();
   }
 
   get committed(): boolean {
@@ -52,11 +47,10 @@ export class StreamOutput implements AnswerOutput {
   }
 
   accepted(): void {
-    this.#open();
+    this.#writer.open();
   }
 
   start(index: number, start: TurnStart): void {
-    clearTimeout(this.#opening);
     this.#writer.openWithFrames();
     this.#encoder ??= this.#createEncoder(start.modelSlug);
     if (this.#options.kept) this.#encoder.keep(index, start);
@@ -110,11 +104,6 @@ export class StreamOutput implements AnswerOutput {
       model: toAnswerModel(this.#options.model, modelSlug),
     };
     return new ChunkEncoder(head, this.#options.includeUsage);
-  }
-
-  #open(): void {
-    clearTimeout(this.#opening);
-    this.#writer.open();
   }
 
   #write(json: string): void {

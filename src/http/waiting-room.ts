@@ -12,8 +12,8 @@ export interface WaitingRoomOptions {
 
 /** A place inside, or one in the queue. */
 export interface Ticket {
-  /** Rejects with `proxy_overloaded` when no place came free in time. */
-  readonly entered: Promise<void>;
+  /** Null: inside already. Rejects with `proxy_overloaded` when no place came free in time. */
+  readonly entered: Promise<void> | null;
   /** Gives back whichever place it is. Idempotent; must be called however the request ends. */
   leave(): void;
 }
@@ -47,7 +47,7 @@ export function createWaitingRoom({ places, maxWaiting, timeoutMs }: WaitingRoom
     inside += 1;
     let state: State = 'inside';
     return {
-      entered: Promise.resolve(),
+      entered: null,
       leave() {
         if (state === 'gone') return;
         state = 'gone';

@@ -42,7 +42,10 @@ export function parseMessages(value: unknown, rules: MessageRules): readonly Tur
 }
 
 function refuseTooMany(messages: readonly TurnMessage[]): void {
-  const count = messages.flatMap(({ parts }) => parts.filter(({ type }) => type === 'attachment')).length;
+  let count = 0;
+  for (const { parts } of messages) {
+    for (const { type } of parts) if (type === 'attachment') count += 1;
+  }
   if (count <= MAX_ATTACHMENTS) return;
   throw new ChatError(
     'invalid_value',

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { ChatError } from '../../src/errors.ts';
 import type { Reply } from '../../src/http/reply.ts';
+import type { RequestSnapshot } from '../../src/http/request.ts';
 import type { Route } from '../../src/http/router.ts';
 import { createServer } from '../../src/http/server.ts';
 import { SseWriter } from '../../src/http/sse-writer.ts';
@@ -157,6 +158,39 @@ t.test('HEAD tells the length and sends no body', async (t) => {
   const [head = '', next = ''] = client.text().split('\r\n\r\n');
   t.match(head, /^HTTP\/1\.1 200 OK\r\n[^]*content-length: 15/i);
   t.match(next, /^HTTP\/1\.1 404/);
+});
+
+t.test('what is asked of a request late is what it would have said at once', async (t) => {
+  const requests: RequestSnapshot[] = [];
+  const handler: Route['handler'] = (request, reply) => {
+    requests.push(request);
+    if (request.path === '/early') t.equal(request.remoteAddress, '127.0.0.1');
+    reply.onClose(() => requests.push(request));
+  };
+  const routes = ['/early', '/late'].map((path) => ({ method: 'GET', path, handler }));
+  const { port } = await serve(t, { routes });
+  for (const path of ['/early', '/late']) {
+    const client = await dial(t, port);
+    client.socket.write(get(path, 'X-A: 1', 'cookie: b=2', 'x-a: 3', 'Cookie: c=4'));
+    t.ok(await until(() => requests.length % 2 === 1));
+    client.socket.destroy();
+    t.ok(await until(() => requests.length % 2 === 0));
+  }
+  t.same(
+    requests.map(({ remoteAddress }) => remoteAddress),
+    ['127.0.0.1', '127.0.0.1', '', ''],
+  );
+  const [request] = requests as [RequestSnapshot];
+  const names = ['x-a', 'cookie', 'host', 'x-b'];
+  const said = ['1, 3', 'b=2; c=4', 'x', undefined];
+  t.same(
+    names.map((name) => request.header(name)),
+    said,
+  );
+  t.same(
+    names.map((name) => request.headers.get(name)),
+    said,
+  );
 });
 
 t.test('pipelined requests are answered in order', async (t) => {

@@ -118,7 +118,7 @@ t.test('a head that may wait takes the frames of its tick along', async (t) => {
   t.match(await said('/alone', ': ok\n\n'), /^6\r\n: ok\n\n/);
   t.match(await said('/frames', 'data: a\n\n'), /^f\r\n: ok\n\ndata: a\n\n/);
   t.match(await said('/now', 'data: a\n\n'), /^6\r\n: ok\n\n\r\n9\r\ndata: a\n\n/);
-  t.equal(await said('/failed', '0\r\n\r\n'), 'f\r\n: ok\n\ndata: a\n\n\r\n9\r\ndata: b\n\n\r\n0\r\n\r\n');
+  t.equal(await said('/failed', '0\r\n\r\n'), '18\r\n: ok\n\ndata: a\n\ndata: b\n\n\r\n0\r\n\r\n');
   t.match(await said('/refused', '}'), /^{"error":/);
   const cut = await dial(t, port);
   cut.socket.write(get('/cut'));
@@ -143,6 +143,60 @@ t.test('frames of one tick leave as one chunk, those of the next as another', as
     client.text(),
     '1b\r\ndata: a\n\ndata: b\n\ndata: c\n\n\r\n9\r\ndata: d\n\n\r\n9\r\ndata: e\n\n\r\n0\r\n',
   );
+});
+
+t.test('an end to which only microtasks lead leaves with what was written before', async (t) => {
+  const lead = async (): Promise<void> => {
+    for (let hops = 0; hops < 50; hops += 1) await Promise.resolve();
+  };
+  const { client, writer } = await stream(t);
+  writer.write('data: a\n\n');
+  await lead();
+  writer.end('data: b\n\n');
+  t.ok(await until(() => client.text().endsWith('0\r\n\r\n')));
+  t.ok(client.text().endsWith('\r\n6\r\n: ok\n\n\r\n12\r\ndata: a\n\ndata: b\n\n\r\n0\r\n\r\n'));
+
+  const { port, records } = await serve(t, {
+    routes: [
+      {
+        method: 'GET',
+        path: '/whole',
+        handler: async (_request, reply) => {
+          const whole = new SseWriter(reply, { keepAliveMs: 20 });
+          whole.openOnSilence();
+          whole.openWithFrames();
+          await lead();
+          whole.end('data: c\n\n');
+          t.equal(whole.closed, true);
+        },
+      },
+    ],
+  });
+  const other = await dial(t, port);
+  other.socket.write(get('/whole', 'Connection: close'));
+  t.ok(await until(() => other.text().endsWith('0\r\n\r\n')));
+  await sleep(60);
+  t.match(other.text(), /\r\n\r\nf\r\n: ok\n\ndata: c\n\n\r\n0\r\n\r\n$/);
+  t.match(records, [{ status: 200, outcome: 'ok', bytesOut: 15 }]);
+});
+
+t.test('where nothing is said for long, the head leaves by itself', async (t) => {
+  const { port } = await serve(t, {
+    routes: [
+      {
+        method: 'GET',
+        path: '/silent',
+        handler: (_request, reply) => {
+          const writer = new SseWriter(reply, { keepAliveMs: 50 });
+          writer.openOnSilence();
+          t.equal(writer.opened, false);
+        },
+      },
+    ],
+  });
+  const client = await dial(t, port);
+  client.socket.write(get('/silent'));
+  t.ok(await until(() => client.text().includes(': ok\n\n\r\ne\r\n: keep-alive\n\n')));
 });
 
 t.test('after the end nothing is written and nothing breaks', async (t) => {
