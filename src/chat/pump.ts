@@ -7,6 +7,7 @@ import { AnswerBytes } from './answer-bytes.ts';
 import { Deadline, deadlinePassed } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
 import { Links } from './links.ts';
+import type { LinksOwner } from './links.ts';
 import type { StreamControl, StreamReader, Trace } from './ports.ts';
 
 /**
@@ -47,7 +48,7 @@ export function pump(
   });
 }
 
-class Pump implements StreamReader {
+class Pump implements StreamReader, LinksOwner {
   readonly #sink: Answer;
   readonly #signal: AbortSignal;
   readonly #options: PumpOptions;
@@ -55,7 +56,7 @@ class Pump implements StreamReader {
   readonly #reject: (reason: unknown) => void;
   readonly #bytes: AnswerBytes;
   readonly #decoder: StreamDecoder;
-  readonly #links: Links;
+  readonly #links = new Links(this);
   readonly #firstToken: Deadline;
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
   #settling: Deadline | null = null;
@@ -82,11 +83,6 @@ class Pump implements StreamReader {
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#links = new Links({
-      link: options.link,
-      deliver: (event) => this.#write(event),
-      onReady: () => this.#flush(),
-    });
     this.#decoder = answer.decoder;
     answer.listen((event) => this.#take(event));
     this.#bytes = new AnswerBytes(this.#decoder);
@@ -152,7 +148,11 @@ class Pump implements StreamReader {
     this.#links.push(event);
   }
 
-  #write(event: TurnEvent): boolean {
+  link(asset: Asset, signal: AbortSignal): Promise<string | null> {
+    return this.#options.link(asset, signal);
+  }
+
+  deliver(event: TurnEvent): boolean {
     if (!this.#sink.satisfied && !this.#sink.write(event)) this.#refused = true;
     return !this.#refused;
   }
@@ -189,11 +189,11 @@ class Pump implements StreamReader {
 
   #onDrain(): void {
     this.#refused = false;
-    this.#flush();
+    this.onReady();
   }
 
   /** The line may have got shorter: more can leave, or come, or all is said. */
-  #flush(): void {
+  onReady(): void {
     if (this.#phase === 'settled') return;
     if (!this.#refused) this.#links.flush();
     if (this.#sink.satisfied) this.#conclude(null);
