@@ -1,4 +1,4 @@
-import type { Asset } from '../conversation/events.ts';
+import type { Asset, PendingDrawing } from '../conversation/events.ts';
 import { ChatError } from '../errors.ts';
 import type { Answer } from './answer.ts';
 import type { ChatPorts, Session } from './ports.ts';
@@ -6,20 +6,19 @@ import type { ChatPorts, Session } from './ports.ts';
 const MISSING = 'The picture was announced, but it did not come.';
 
 /**
- * After a stream's end: upstream may have put a picture off. Then the answer waits for it, and ends
- * with it; a picture that never comes is told in a sentence. Nothing to wait for: returns at once.
+ * After a stream's end: upstream has put a picture off. The answer waits for it, and ends with it; a picture that
+ * never comes is told in a sentence.
  *
  * Rejects with upstream_protocol_error when the picture would have been the whole answer, or with the
  * signal's reason.
  */
 export async function awaitDrawing(
+  pending: PendingDrawing,
   answer: Answer,
   ports: Pick<ChatPorts, 'drawing' | 'link'>,
   session: Session,
   signal: AbortSignal,
 ): Promise<void> {
-  const { pending } = answer;
-  if (pending === null) return;
   // It may take minutes: the client gets headers now, and a sign of life now and then.
   answer.accepted();
   const drawing = await ports.drawing(session, pending, signal);

@@ -15,7 +15,7 @@ import {
   withRetryAfter,
 } from './retry.ts';
 import type { RetryBudget, RetryState } from './retry.ts';
-import { clearAndUpload } from './clear-and-upload.ts';
+import { NO_UPLOADS, clearAndUpload, hasAttachments } from './clear-and-upload.ts';
 
 export interface CompletePolicy {
   /** Further attempts before the first byte. */
@@ -35,8 +35,10 @@ interface Errand {
   readonly signal: AbortSignal;
   readonly trace: Trace;
   readonly budget: RetryBudget;
-  /** Until the deadline of the whole turn. */
-  readonly leftMs: () => number;
+  /** The deadline of the whole turn, on `performance.now`'s clock. */
+  readonly endsAtMs: number;
+  /** However it ended. */
+  readonly end: () => void;
 }
 
 interface FailedAttempt extends Pick<
@@ -57,31 +59,29 @@ interface FailedAttempt extends Pick<
  */
 export function createComplete(ports: ChatPorts, policy: CompletePolicy): CompleteTurn {
   const budget = policy.budget ?? createRetryBudget();
-  return async (turn, caller, sink, scope, trace) => {
+  return (turn, caller, sink, scope, trace) => {
     const { totalMs } = policy.deadlines;
-    const endsAt = performance.now() + totalMs;
-    const leftMs = (): number => endsAt - performance.now();
+    const endsAtMs = performance.now() + totalMs;
     const leaveBudget = budget.enter();
     const total = new Deadline(totalMs, () => {
       // A long answer is nobody's fault.
       const details = { place: 'neither' } as const;
       scope.abort(deadlinePassed('TOTAL_TIMEOUT_MS', totalMs, 'The answer was not complete', details));
     });
-    try {
-      const { signal } = scope;
-      await attemptUntilDone(ports, policy, { turn, caller, sink, signal, trace, budget, leftMs });
-    } finally {
+    const end = (): void => {
       leaveBudget();
       total.stop();
-    }
+    };
+    const { signal } = scope;
+    return attemptUntilDone(ports, policy, { turn, caller, sink, signal, trace, budget, endsAtMs, end });
   };
 }
 
 async function attemptUntilDone(ports: ChatPorts, policy: CompletePolicy, errand: Errand): Promise<void> {
-  const { sink, signal, trace, budget, leftMs } = errand;
+  const { sink, signal, trace, budget, endsAtMs } = errand;
   const { retryTimes, random } = policy;
   const tried: Session[] = [];
-  let endRetry = (): void => {};
+  let endRetry = noRetry;
   try {
     for (;;) {
       trace.attempts += 1;
@@ -90,7 +90,8 @@ async function attemptUntilDone(ports: ChatPorts, policy: CompletePolicy, errand
       if (failed === null) return;
       const { failure, session, ...circumstances } = failed;
       tried.push(session);
-      const state = { ...circumstances, attempt: trace.attempts, retryTimes, leftMs: leftMs(), random };
+      const leftMs = endsAtMs - performance.now();
+      const state = { ...circumstances, attempt: trace.attempts, retryTimes, leftMs, random };
       const delayMs = retryDelayMs(failure, state);
       if (delayMs === null || sink.committed) {
         throw isHandOver(failure, circumstances) ? askOthers(failure) : failure;
@@ -104,8 +105,11 @@ async function attemptUntilDone(ports: ChatPorts, policy: CompletePolicy, errand
     }
   } finally {
     endRetry();
+    errand.end();
   }
 }
+
+function noRetry(): void {}
 
 /** Null: the answer is complete. Throws only what no further attempt can cure. */
 async function attempt(
@@ -124,10 +128,13 @@ async function attempt(
   const parentMessageId = turn.parentMessageId ?? lease.lastMessageId;
   let failure: ChatError | null = null;
   try {
-    const [cleared, uploads] = await clearAndUpload(ports, lease.session, turn, signal);
+    const [cleared, uploads] = hasAttachments(turn)
+      ? await clearAndUpload(ports, lease.session, turn, signal)
+      : ([await ports.clear(lease.session, turn, signal), NO_UPLOADS] as const);
     trace.clearedMs = Date.now() - trace.startedAt;
     let clearance = cleared;
-    let ask: Ask = { turn: { ...turn, parentMessageId }, uploads, continued: null };
+    const asking = parentMessageId === turn.parentMessageId ? turn : { ...turn, parentMessageId };
+    let ask: Ask = { turn: asking, uploads, continued: null };
     for (;;) {
       asked = true;
       await pump((reader) => ports.converse(lease.session, ask, clearance, reader), answer, signal, {
@@ -135,7 +142,8 @@ async function attempt(
         trace,
         link: (asset, linkSignal) => ports.link(lease.session, asset, linkSignal),
       });
-      await awaitDrawing(answer, ports, lease.session, signal);
+      const { pending } = answer;
+      if (pending !== null) await awaitDrawing(pending, answer, ports, lease.session, signal);
       const continued = answer.goOn();
       if (continued === null) return null;
       ask = { ...ask, continued };

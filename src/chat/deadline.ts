@@ -8,12 +8,24 @@ export interface Deadlines {
   readonly totalMs: number;
 }
 
-/** A restartable timer. `stop` for good; `touch` starts the wait anew. */
+/** A restartable timer. `stop` for good; `touch` starts the wait anew, `restart` another one. */
 export class Deadline {
-  readonly #timer: NodeJS.Timeout;
+  readonly #onExpire: () => void;
+  #ms: number;
+  #timer: NodeJS.Timeout;
 
   constructor(ms: number, onExpire: () => void) {
+    this.#onExpire = onExpire;
+    this.#ms = ms;
     this.#timer = setTimeout(onExpire, ms);
+  }
+
+  /** Mostly a wait as long as the one before, which costs a third of a timer of its own. */
+  restart(ms: number): void {
+    if (ms === this.#ms) return this.touch();
+    this.stop();
+    this.#ms = ms;
+    this.#timer = setTimeout(this.#onExpire, ms);
   }
 
   touch(): void {

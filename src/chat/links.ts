@@ -17,13 +17,14 @@ const SLICE_CHARS = 4 * 1024;
  */
 const TURN_MS = 4;
 
-export interface LinksOptions {
+/** Who gives links their work and takes what comes of it: one object for a turn, and no closure. */
+export interface LinksOwner {
   /** As the port `link`, for one session. */
-  readonly link: (asset: Asset, signal: AbortSignal) => Promise<string | null>;
+  link(asset: Asset, signal: AbortSignal): Promise<string | null>;
   /** Takes the next event; false: `flush` shall stop here. */
-  readonly deliver: (event: TurnEvent) => boolean;
+  deliver(event: TurnEvent): boolean;
   /** A link came, or never will: `flush` may get further. */
-  readonly onReady: () => void;
+  onReady(): void;
   readonly linkMs?: number;
   readonly nowMs?: () => number;
 }
@@ -46,7 +47,7 @@ interface Waiting {
  * While nothing waits, events pass straight through.
  */
 export class Links {
-  readonly #options: LinksOptions;
+  readonly #owner: LinksOwner;
   readonly #line: Waiting[] = [];
   #chars = 0;
   #unresolved = 0;
@@ -56,9 +57,9 @@ export class Links {
   /** Until then others have their turn. */
   #breath: NodeJS.Immediate | null = null;
 
-  constructor(options: LinksOptions) {
-    this.#options = options;
-    this.#nowMs = options.nowMs ?? (() => performance.now());
+  constructor(owner: LinksOwner) {
+    this.#owner = owner;
+    this.#nowMs = owner.nowMs ?? now;
   }
 
   get isEmpty(): boolean {
@@ -93,7 +94,7 @@ export class Links {
 
   /** Drops the line and ends every fetch. Idempotent. */
   cancel(): void {
-    for (const { cancel } of this.#line.splice(0)) cancel();
+    if (this.#line.length > 0) for (const { cancel } of this.#line.splice(0)) cancel();
     this.#chars = 0;
     if (this.#breath !== null) clearImmediate(this.#breath);
     this.#breath = null;
@@ -121,7 +122,7 @@ export class Links {
   }
 
   #deliver(event: TurnEvent): boolean {
-    const goesOn = this.#options.deliver(event);
+    const goesOn = this.#owner.deliver(event);
     const isSlice = charsOf(event) >= SLICE_CHARS - 1;
     if (isSlice && this.#nowMs() - this.#turnAtMs >= TURN_MS) {
       this.#breath ??= setImmediate(() => this.#onBreath());
@@ -131,7 +132,7 @@ export class Links {
 
   #onBreath(): void {
     this.#breath = null;
-    this.#options.onReady();
+    this.#owner.onReady();
   }
 
   #resolve(asked: ImageEvent<Asset> | FileEvent<Asset>): Waiting {
@@ -145,7 +146,7 @@ export class Links {
       return true;
     };
     const onLink = (link: string | null): void => {
-      if (settle(link)) this.#options.onReady();
+      if (settle(link)) this.#owner.onReady();
     };
     const waiting: Waiting = {
       event: { ...asked, link: null },
@@ -155,14 +156,18 @@ export class Links {
         fetching.abort();
       },
     };
-    const deadline = new Deadline(this.#options.linkMs ?? LINK_MS, () => {
+    const deadline = new Deadline(this.#owner.linkMs ?? LINK_MS, () => {
       onLink(null);
       fetching.abort();
     });
     this.#unresolved += 1;
-    this.#options.link(asked.link, fetching.signal).then(onLink, () => onLink(null));
+    this.#owner.link(asked.link, fetching.signal).then(onLink, () => onLink(null));
     return waiting;
   }
+}
+
+function now(): number {
+  return performance.now();
 }
 
 /** No character of two units is cut. */

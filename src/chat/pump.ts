@@ -7,6 +7,7 @@ import { AnswerBytes } from './answer-bytes.ts';
 import { Deadline, deadlinePassed } from './deadline.ts';
 import type { Deadlines } from './deadline.ts';
 import { Links } from './links.ts';
+import type { LinksOwner } from './links.ts';
 import type { StreamControl, StreamReader, Trace } from './ports.ts';
 
 /**
@@ -18,6 +19,9 @@ const SETTLE_MS = 500;
 const TAIL_MS = 2000;
 /** After [DONE] the response ends by itself, and its connection can be used again; it gets this long. */
 const LINGER_MS = 1000;
+
+/** What follows it runs when the packet at hand has been read: it often brings what a timer would wait for. */
+const PACKET_READ = Promise.resolve();
 
 export interface PumpOptions {
   /** As the port of this name, for the session that answers. */
@@ -47,7 +51,7 @@ export function pump(
   });
 }
 
-class Pump implements StreamReader {
+class Pump implements StreamReader, LinksOwner {
   readonly #sink: Answer;
   readonly #signal: AbortSignal;
   readonly #options: PumpOptions;
@@ -55,14 +59,17 @@ class Pump implements StreamReader {
   readonly #reject: (reason: unknown) => void;
   readonly #bytes: AnswerBytes;
   readonly #decoder: StreamDecoder;
-  readonly #links: Links;
-  readonly #firstToken: Deadline;
+  readonly #links = new Links(this);
+  /** Until the first text, then between any two parts. */
+  readonly #silence: Deadline;
   readonly #onAbort = (): void => this.#fail(this.#signal.reason);
   #settling: Deadline | null = null;
-  #idle: Deadline | null = null;
   #tail: Deadline | null = null;
   #linger: Deadline | null = null;
   #control: StreamControl | null = null;
+  #hasText = false;
+  /** Upstream's response is over. */
+  #hasEnded = false;
   /** The sink takes nothing until it has drained. */
   #refused = false;
   #paused = false;
@@ -82,18 +89,10 @@ class Pump implements StreamReader {
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#links = new Links({
-      link: options.link,
-      deliver: (event) => this.#write(event),
-      onReady: () => this.#flush(),
-    });
     this.#decoder = answer.decoder;
     answer.listen((event) => this.#take(event));
     this.#bytes = new AnswerBytes(this.#decoder);
-    const { firstTokenMs } = options.deadlines;
-    this.#firstToken = new Deadline(firstTokenMs, () => {
-      this.#giveUp(deadlinePassed('FIRST_TOKEN_TIMEOUT_MS', firstTokenMs, 'Upstream sent no text'));
-    });
+    this.#silence = new Deadline(options.deadlines.firstTokenMs, () => this.#onSilence());
   }
 
   start(open: (reader: StreamReader) => StreamControl): void {
@@ -114,12 +113,17 @@ class Pump implements StreamReader {
     const { trace } = this.#options;
     if (trace.firstTextMs === null) trace.openedMs = Date.now() - trace.startedAt;
     this.#sink.opened();
+    void PACKET_READ.then(() => this.#awaitSettling());
+  }
+
+  #awaitSettling(): void {
+    if (this.#phase !== 'streaming' || this.#sink.committed) return;
     this.#settling = new Deadline(SETTLE_MS, () => this.#sink.accepted());
   }
 
   onBytes(chunk: Uint8Array): void {
     if (this.#phase !== 'streaming') return;
-    this.#idle?.touch();
+    if (this.#hasText) this.#silence.touch();
     try {
       this.#bytes.push(chunk);
     } catch (thrown) {
@@ -130,7 +134,7 @@ class Pump implements StreamReader {
   }
 
   onEnd(): void {
-    this.#linger?.stop();
+    this.#ended();
     if (this.#phase !== 'streaming') return;
     try {
       this.#bytes.end();
@@ -142,35 +146,44 @@ class Pump implements StreamReader {
   }
 
   onFailure(error: ChatError): void {
-    this.#linger?.stop();
+    this.#ended();
     this.#giveUp(error);
+  }
+
+  #ended(): void {
+    this.#hasEnded = true;
+    this.#linger?.stop();
   }
 
   #take(event: DecodedEvent): void {
     if (this.#phase !== 'streaming' || this.#sink.satisfied) return;
-    if (this.#idle === null && event.type !== 'turn-start') this.#onFirstToken();
+    if (!this.#hasText && event.type !== 'turn-start') this.#onFirstToken();
     this.#links.push(event);
   }
 
-  #write(event: TurnEvent): boolean {
+  link(asset: Asset, signal: AbortSignal): Promise<string | null> {
+    return this.#options.link(asset, signal);
+  }
+
+  deliver(event: TurnEvent): boolean {
     if (!this.#sink.satisfied && !this.#sink.write(event)) this.#refused = true;
     return !this.#refused;
   }
 
   #onFirstToken(): void {
     const { trace, deadlines } = this.#options;
-    this.#firstToken.stop();
+    this.#hasText = true;
     trace.firstTextMs ??= Date.now() - trace.startedAt;
-    this.#idle = new Deadline(deadlines.idleMs, () => this.#onIdle());
+    this.#silence.restart(deadlines.idleMs);
   }
 
-  /** Silence is upstream's fault only while we are listening. */
-  #onIdle(): void {
-    if (this.#paused) this.#idle?.touch();
-    else
-      this.#giveUp(
-        deadlinePassed('IDLE_TIMEOUT_MS', this.#options.deadlines.idleMs, 'Upstream sent nothing more'),
-      );
+  #onSilence(): void {
+    const { firstTokenMs, idleMs } = this.#options.deadlines;
+    if (!this.#hasText)
+      this.#giveUp(deadlinePassed('FIRST_TOKEN_TIMEOUT_MS', firstTokenMs, 'Upstream sent no text'));
+    // It is upstream's fault only while we are listening.
+    else if (this.#paused) this.#silence.touch();
+    else this.#giveUp(deadlinePassed('IDLE_TIMEOUT_MS', idleMs, 'Upstream sent nothing more'));
   }
 
   /** Nothing more comes: a failure, unless the answer is complete or its picture comes another way. */
@@ -189,11 +202,11 @@ class Pump implements StreamReader {
 
   #onDrain(): void {
     this.#refused = false;
-    this.#flush();
+    this.onReady();
   }
 
   /** The line may have got shorter: more can leave, or come, or all is said. */
-  #flush(): void {
+  onReady(): void {
     if (this.#phase === 'settled') return;
     if (!this.#refused) this.#links.flush();
     if (this.#sink.satisfied) this.#conclude(null);
@@ -204,7 +217,7 @@ class Pump implements StreamReader {
   #resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#idle?.touch();
+    if (this.#hasText) this.#silence.touch();
     this.#control?.resume();
   }
 
@@ -240,13 +253,16 @@ class Pump implements StreamReader {
   }
 
   #closeUpstream(): void {
-    this.#firstToken.stop();
+    this.#silence.stop();
     this.#settling?.stop();
-    this.#idle?.stop();
     this.#tail?.stop();
     if (!this.#decoder.finished) return this.#control?.abort();
     this.#resume();
-    this.#linger = new Deadline(LINGER_MS, () => this.#control?.abort());
+    void PACKET_READ.then(() => this.#awaitEnd());
+  }
+
+  #awaitEnd(): void {
+    if (!this.#hasEnded) this.#linger = new Deadline(LINGER_MS, () => this.#control?.abort());
   }
 }
 

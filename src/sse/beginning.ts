@@ -1,4 +1,6 @@
 const FIRST_BUFFER_BYTES = 2048;
+/** One for all: each costs a view and its buffer. */
+const NOTHING = Buffer.alloc(0);
 
 /** Who can do with the rest of a line, or of an event's data, that begins as expected. */
 export interface Repetition {
@@ -15,7 +17,7 @@ export class Beginning {
   /** As the stream writes it: with or without a blank. */
   field: 'data:' | 'data: ' = 'data: ';
   /** The whole line so far, with its field's name. */
-  #bytes = Buffer.alloc(0);
+  #bytes: Buffer = NOTHING;
   #length = 0;
   #fieldLength = 0;
 

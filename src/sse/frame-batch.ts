@@ -5,6 +5,8 @@ const BACKSLASH = 0x5c;
 const FIRST_BYTES = 16 * 1024;
 const MAX_SPARE = 16;
 const MAX_LOOPED_UNITS = 64;
+/** Of a UTF-16 unit. */
+const MAX_UTF8_BYTES = 3;
 /** Of a UTF-16 unit: an escape is longer than UTF-8. */
 const MAX_JSON_BYTES = 6;
 
@@ -31,7 +33,9 @@ export class FrameBatch {
   }
 
   add(frame: string): void {
-    this.#reserve(Buffer.byteLength(frame));
+    // Measuring costs as much as writing: where there is room for the worst, that is enough.
+    const most = frame.length * MAX_UTF8_BYTES;
+    this.#reserve(this.#length + most <= FIRST_BYTES ? most : Buffer.byteLength(frame));
     this.#length += this.#bytes.write(frame, this.#length);
   }
 

@@ -4,6 +4,8 @@ const LF = 10;
 const CR = 13;
 const BYTE_ORDER_MARK = '\uFEFF';
 const FIRST_BUFFER_BYTES = 4096;
+/** One for all: each costs a view and its buffer. */
+const NOTHING = Buffer.alloc(0);
 
 /** A line or an event grew past its cap; the stream cannot be read any further. */
 export class SseOverflow extends Error {
@@ -23,7 +25,7 @@ export type Shortcut = (bytes: Buffer, start: number) => number;
 export class LineDecoder {
   readonly #onLine: (line: string) => void;
   readonly #maxLineBytes: number;
-  #pending = Buffer.alloc(0);
+  #pending: Buffer = NOTHING;
   #pendingBytes = 0;
   #afterCr = false;
   #firstLine = true;
@@ -74,7 +76,7 @@ export class LineDecoder {
   /** The stream ended: what is left counts as a line. */
   end(): void {
     if (this.#matched > 0 && !this.#goesOn()) this.#unmatch();
-    if (this.#pendingBytes > 0 || this.#matched > 0) this.#finishLine(Buffer.alloc(0), 0, 0);
+    if (this.#pendingBytes > 0 || this.#matched > 0) this.#finishLine(NOTHING, 0, 0);
   }
 
   /** The line at hand begins as expected, and only the rest of it is pending. */
@@ -118,7 +120,7 @@ export class LineDecoder {
       this.#keep(bytes, start, end);
       line = this.#pending.toString('utf8', 0, this.#pendingBytes);
       this.#pendingBytes = 0;
-      if (this.#pending.length > FIRST_BUFFER_BYTES * 16) this.#pending = Buffer.alloc(0);
+      if (this.#pending.length > FIRST_BUFFER_BYTES * 16) this.#pending = NOTHING;
     }
     if (this.#firstLine) {
       this.#firstLine = false;

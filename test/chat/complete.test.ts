@@ -349,6 +349,59 @@ t.test('each deadline has its own name', async (t) => {
   });
 });
 
+t.test(
+  'silence before and after the first text is told apart, also where both may last as long',
+  async (t) => {
+    const policyOf80 = { policy: policy({ firstTokenMs: 80, idleMs: 80 }) };
+    const silent: Act = (reader) => queueMicrotask(() => reader.onOpen());
+    const stallsLate: Act = (reader) => {
+      reader.onOpen();
+      setTimeout(() => reader.onBytes(Buffer.from(say('Hel'))), 40);
+      setTimeout(() => reader.onBytes(Buffer.from(say('Hello'))), 90);
+    };
+    t.match((await run([silent], policyOf80)).error, { message: /FIRST_TOKEN_TIMEOUT_MS/ });
+    const { error, sink } = await run([stallsLate], policyOf80);
+    t.match(error, { message: /IDLE_TIMEOUT_MS/ });
+    t.equal(sink.text, 'Hello', 'each part starts the wait anew');
+  },
+);
+
+t.test('headers leave after half a second of an open stream without text, and no sooner', async (t) => {
+  const accepted: number[] = [];
+  const sink = new ListSink();
+  const openedAt = performance.now();
+  sink.accepted = () => void accepted.push(performance.now() - openedAt);
+  const late: Act = (reader) => {
+    reader.onOpen();
+    const later = setInterval(() => {
+      if (accepted.length === 0) return;
+      clearInterval(later);
+      for (const chunk of [say('Hel'), say('Hello', true), DONE]) reader.onBytes(Buffer.from(chunk));
+      reader.onEnd();
+    }, 10);
+  };
+  const { error } = await run([late], { sink });
+  t.equal(error, null);
+  t.equal(accepted.length, 1);
+  t.ok((accepted[0] as number) > 450);
+});
+
+t.test(
+  'a stream that said [DONE] and does not end is closed after a while, one that ends is not',
+  async (t) => {
+    const stays: Act = (reader) =>
+      queueMicrotask(() => {
+        reader.onOpen();
+        for (const chunk of [say('Hel'), say('Hello', true), DONE]) reader.onBytes(Buffer.from(chunk));
+      });
+    const [staying, ending] = await Promise.all([run([stays]), run([whole])]);
+    t.equal(staying.error, null);
+    t.notOk(staying.log.includes('abort'), 'it gets some time');
+    while (!staying.log.includes('abort')) await new Promise((resolve) => setTimeout(resolve, 10));
+    t.notOk(ending.log.includes('abort'));
+  },
+);
+
 t.test('a complete answer whose stream stays open is delivered all the same', async (t) => {
   const hangs: Act = (reader) => queueMicrotask(() => reader.onBytes(Buffer.from(say('Hello', true))));
   const { error, sink, log } = await run([hangs]);

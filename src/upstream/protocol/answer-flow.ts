@@ -20,7 +20,8 @@ export interface Place extends Omit<TurnStart, 'type'> {
  */
 export class AnswerFlow {
   readonly #emit: (event: DecodedEvent) => void;
-  readonly #images = new Set<string>();
+  /** Pointers; few, and in most answers none. */
+  readonly #images: string[] = [];
   #hasStarted = false;
   #conversationId: string | null = null;
   #messageId: string | null = null;
@@ -96,8 +97,8 @@ export class AnswerFlow {
   }
 
   image(pointer: string, conversationId: string | null): void {
-    if (this.#images.has(pointer) || this.#images.size >= MAX_IMAGES) return;
-    this.#images.add(pointer);
+    if (this.#images.includes(pointer) || this.#images.length >= MAX_IMAGES) return;
+    this.#images.push(pointer);
     this.#endBlock();
     this.#hasContent = true;
     this.#emit({ type: 'image', link: { kind: 'pointer', pointer, conversationId } });

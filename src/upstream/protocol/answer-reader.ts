@@ -14,6 +14,12 @@ import type { WireEnvelope, WireMessage } from './wire.ts';
 
 const MAX_MESSAGES = 256;
 
+interface Known {
+  readonly kind: MessageKind;
+  readonly id: string;
+  readonly reader: MessageReader;
+}
+
 /** A message in progress, as it was last read. */
 interface Growing {
   readonly envelope: WireEnvelope;
@@ -30,15 +36,15 @@ export class AnswerReader {
   readonly #flow: AnswerFlow;
   /** Messages of the question: the backend may echo them, assistant ones included. */
   readonly #askedIds: ReadonlySet<string>;
-  /** By kind and id: a message that turns into something else is read anew. */
-  readonly #readers = new Map<string, MessageReader>();
+  /** By kind and id: a message that turns into something else is read anew. Oldest first; most answers have one. */
+  readonly #known: Known[] = [];
   #conversationId: string | null = null;
   #reason: EndReason | null = null;
   #hasPictures = false;
   /** The message read last, if its text can grow without changing what it is. */
   #growing: Growing | null = null;
-  /** Ids of messages whose text may be there no more. */
-  readonly #forgotten = new Set<string>();
+  /** Ids of messages whose text may be there no more; null: no text was that long. */
+  #forgotten: Set<string> | null = null;
   /** The message that puts a drawing off. */
   #announcement: { readonly messageId: string | null } | null = null;
 
@@ -108,6 +114,7 @@ export class AnswerReader {
   takenOf(envelope: WireEnvelope): number {
     if (this.#growing?.envelope !== envelope) return 0;
     const { message, reader } = this.#growing;
+    this.#forgotten ??= new Set();
     this.#forgotten.add(textOr(message.id, ''));
     return reader.taken;
   }
@@ -145,22 +152,14 @@ export class AnswerReader {
   }
 
   #readerOf(id: string, kind: MessageKind): MessageReader {
-    const key = `${kind} ${id}`;
-    const known = this.#readers.get(key);
-    if (known !== undefined) return known;
-    if (this.#forgotten.has(id))
+    const known = this.#known.findLast((one) => one.kind === kind && one.id === id);
+    if (known !== undefined) return known.reader;
+    if (this.#forgotten?.has(id) === true)
       throw new ChatError('upstream_protocol_error', 'Upstream made something else of a long message.');
-    if (this.#readers.size >= MAX_MESSAGES) this.#forgetOldest();
+    if (this.#known.length >= MAX_MESSAGES) this.#known.shift();
     const reader = createReader(kind, this.#flow);
-    this.#readers.set(key, reader);
+    this.#known.push({ kind, id, reader });
     return reader;
-  }
-
-  #forgetOldest(): void {
-    for (const key of this.#readers.keys()) {
-      this.#readers.delete(key);
-      return;
-    }
   }
 }
 

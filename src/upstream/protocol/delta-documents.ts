@@ -1,4 +1,3 @@
-import { ChatError } from '../../errors.ts';
 import {
   MAX_TEXT_LENGTH,
   TEXT_PLACES,
@@ -14,6 +13,13 @@ import type { WireDelta, WireEnvelope } from './wire.ts';
 const MAX_DOCUMENTS = 16;
 const MAX_POINTERS = 64;
 const MAX_KEPT_PATH = 256;
+/** Taking a path apart costs more than following it: those of nearly all frames are taken apart once for all. */
+const USUAL_POINTERS: ReadonlyMap<string, Pointer | null> = new Map(
+  [...TEXT_PLACES, '/message/status', '/message/end_turn', '/message/metadata'].map((path) => [
+    path,
+    parsePointer(path),
+  ]),
+);
 
 /** What one frame did to one document. */
 export interface DocumentChange {
@@ -33,6 +39,14 @@ interface Cursor {
   readonly text: GrowingText;
 }
 
+interface Kept {
+  /** As frames name it. */
+  readonly counter: number;
+  readonly document: WireEnvelope;
+  /** Where its text grew last, unless its content was touched in another way since. */
+  cursor: Cursor | null;
+}
+
 /** Of a document's text: how many UTF-16 units, from its beginning, are never read again. */
 export type TakenOf = (document: WireEnvelope) => number;
 
@@ -42,23 +56,22 @@ export type TakenOf = (document: WireEnvelope) => number;
  * absent, independently of the others. Frames that make no sense are dropped, as a browser would.
  */
 export class DeltaDocuments {
-  readonly #documents = new Map<number, unknown>();
-  /** Paths come again and again, and taking one apart costs more than following it. */
-  readonly #pointers = new Map<string, Pointer | null>();
+  /** Oldest first. A list, for nearly all streams have but one or two. */
+  readonly #documents: Kept[] = [];
+  /** Of the paths that are not usual: they come again and again as well. */
+  #pointers: Map<string, Pointer | null> | null = null;
   #counter = 0;
   #path = '';
   #operation: Operation = 'add';
   /** Set while the last frame was one that added to a text. */
   #cursor: Cursor | null = null;
-  /** Where each document's text grew last, unless its content was touched in another way since. */
-  readonly #cursors = new WeakMap<WireEnvelope, Cursor>();
   readonly #takenOf: TakenOf;
 
   constructor(takenOf: TakenOf = () => 0) {
     this.#takenOf = takenOf;
   }
 
-  /** The change, or null when the frame changed nothing. Throws upstream_protocol_error past the caps. */
+  /** The change, or null when the frame changed nothing. */
   apply(frame: WireDelta): DocumentChange | null {
     this.#cursor = null;
     if (typeof frame.c === 'number' && Number.isSafeInteger(frame.c)) this.#counter = frame.c;
@@ -82,29 +95,30 @@ export class DeltaDocuments {
     if (this.#cursor === null) return null;
     const { document, container, key } = this.#cursor;
     if ((container[key] as string).length + text.length > MAX_TEXT_LENGTH) return null;
-    this.#grow(this.#cursor, text);
+    grow(this.#cursor, text);
     return document;
   }
 
   #install(root: unknown): DocumentChange | null {
     if (!isRecord(root)) return null;
-    this.#documents.delete(this.#counter);
-    if (this.#documents.size >= MAX_DOCUMENTS) this.#forgetOldest();
-    this.#documents.set(this.#counter, root);
+    const before = this.#documents.findIndex(({ counter }) => counter === this.#counter);
+    if (before !== -1) this.#documents.splice(before, 1);
+    else if (this.#documents.length >= MAX_DOCUMENTS) this.#documents.shift();
+    this.#documents.push({ counter: this.#counter, document: root, cursor: null });
     return { document: root, appended: null };
   }
 
   #change(value: unknown): DocumentChange | null {
-    const document = this.#documents.get(this.#counter);
-    if (!isRecord(document)) return null;
-    if (this.#operation === 'patch') return Array.isArray(value) ? this.#patch(document, value) : null;
-    const appended = this.#changeAt(document, this.#path, this.#operation, value);
+    const kept = this.#documents.find(({ counter }) => counter === this.#counter);
+    if (kept === undefined) return null;
+    if (this.#operation === 'patch') return Array.isArray(value) ? this.#patch(kept, value) : null;
+    const appended = this.#changeAt(kept, this.#path, this.#operation, value);
     if (appended === undefined) return null;
-    if (appended !== null && appended !== '') this.#cursor = this.#cursors.get(document) ?? null;
-    return { document, appended };
+    if (appended !== null && appended !== '') this.#cursor = kept.cursor;
+    return { document: kept.document, appended };
   }
 
-  #patch(document: WireEnvelope, items: readonly unknown[]): DocumentChange {
+  #patch(kept: Kept, items: readonly unknown[]): DocumentChange {
     let appended: string | null = '';
     let path = '';
     let operation: unknown = 'replace';
@@ -114,60 +128,58 @@ export class DeltaDocuments {
       if (typeof p === 'string') path = this.#path + p;
       if (o !== undefined) operation = o;
       if (!isOperation(operation) || operation === 'patch') continue;
-      const text = this.#changeAt(document, path, operation, v);
+      const text = this.#changeAt(kept, path, operation, v);
       if (text !== undefined) appended = appended === null || text === null ? null : appended + text;
     }
-    return { document, appended };
+    return { document: kept.document, appended };
   }
 
   /** As `DocumentChange.appended`; undefined: nothing was changed. */
-  #changeAt(
-    document: WireEnvelope,
-    path: string,
-    operation: Operation,
-    value: unknown,
-  ): string | null | undefined {
+  #changeAt(kept: Kept, path: string, operation: Operation, value: unknown): string | null | undefined {
     const pointer = this.#pointerOf(path);
-    if (pointer === null || !applyOperation(document, operation, pointer, value)) return undefined;
+    if (pointer === null || !applyOperation(kept.document, operation, pointer, value)) return undefined;
     const appended = appendedText(operation, path, value);
-    if (appended === null) this.#cursors.delete(document);
-    else if (appended !== '') this.#growAt(document, pointer, appended);
+    if (appended === null) kept.cursor = null;
+    else if (appended !== '') this.#growAt(kept, pointer, appended);
     return appended;
   }
 
   /** `pointer` leads to a text that has just grown by `appended`. */
-  #growAt(document: WireEnvelope, pointer: Pointer, appended: string): void {
-    let container: unknown = document;
-    for (const key of pointer.slice(0, -1)) container = (container as Record<string, unknown>)[key];
+  #growAt(kept: Kept, pointer: Pointer, appended: string): void {
+    const { document, cursor } = kept;
+    const container = containerAt(document, pointer);
     const key = pointer.at(-1) ?? '';
-    const owner = container as Record<string, unknown>;
-    const known = this.#cursors.get(document);
-    if (known?.container === owner && known.key === key) this.#grow(known, appended);
-    else {
-      const text = new GrowingText(owner[key] as string);
-      this.#cursors.set(document, { document, container: owner, key, text });
-    }
-  }
-
-  #grow({ document, container, key, text }: Cursor, piece: string): void {
-    container[key] = text.grow(piece, () => this.#takenOf(document));
+    if (cursor?.container === container && cursor.key === key) return grow(cursor, appended);
+    const text = new GrowingText(container[key] as string, () => this.#takenOf(document));
+    kept.cursor = { document, container, key, text };
   }
 
   #pointerOf(path: string): Pointer | null {
-    const known = this.#pointers.get(path);
+    const known = USUAL_POINTERS.get(path) ?? this.#pointers?.get(path);
     if (known !== undefined) return known;
-    if (this.#pointers.size >= MAX_POINTERS) this.#pointers.clear();
     const pointer = parsePointer(path);
-    if (path.length <= MAX_KEPT_PATH) this.#pointers.set(path, pointer);
+    if (path.length <= MAX_KEPT_PATH) this.#keepPointer(path, pointer);
     return pointer;
   }
 
-  #forgetOldest(): void {
-    const oldest = this.#documents.keys().next();
-    if (oldest.done === true)
-      throw new ChatError('upstream_protocol_error', 'Upstream opened too many messages.');
-    this.#documents.delete(oldest.value);
+  #keepPointer(path: string, pointer: Pointer | null): void {
+    this.#pointers ??= new Map();
+    if (this.#pointers.size >= MAX_POINTERS) this.#pointers.clear();
+    this.#pointers.set(path, pointer);
   }
+}
+
+/** Holds what `pointer`, which was followed before, leads to. */
+function containerAt(document: WireEnvelope, pointer: Pointer): Record<string, unknown> {
+  let container = document as Record<string, unknown>;
+  for (let at = 0; at < pointer.length - 1; at += 1) {
+    container = container[pointer[at] as string] as Record<string, unknown>;
+  }
+  return container;
+}
+
+function grow({ container, key, text }: Cursor, piece: string): void {
+  container[key] = text.grow(piece);
 }
 
 /** A new message without `p` and `o`: installed whatever was carried over, which could only be nonsense for it. */

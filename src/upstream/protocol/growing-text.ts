@@ -18,18 +18,21 @@ export class GrowingText {
   #pairs = 0;
   #kept: string;
   #pieces: LoosePieces;
+  readonly #taken: () => number;
 
-  constructor(text: string) {
+  /** `taken`: how many units of it, from its beginning, nobody reads again. */
+  constructor(text: string, taken: () => number) {
     this.#kept = text;
+    this.#taken = taken;
     this.#pieces = new LoosePieces('');
     this.#pieces.grewTo(text);
   }
 
-  /** `taken`: how many units of it, from its beginning, nobody reads again. Gives all of it. */
-  grow(piece: string, taken: () => number): string {
+  /** Gives all of it. */
+  grow(piece: string): string {
     this.#kept += piece;
     const isJoined = this.#pieces.grewTo(this.#kept);
-    if (isJoined && this.#blanks.length + this.#kept.length > ALWAYS_KEPT) this.#forget(taken());
+    if (isJoined && this.#blanks.length + this.#kept.length > ALWAYS_KEPT) this.#forget(this.#taken());
     return this.#blanks === '' ? this.#kept : this.#blanks + this.#kept;
   }
 

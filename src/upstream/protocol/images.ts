@@ -7,9 +7,15 @@ const POINTER = /^(?:file-service|sediment):\/\/\S+$/;
 
 /** Pointers of the images in a message: parts of it, or what its code drew. */
 export function imagesIn({ content, metadata }: WireMessage): string[] {
-  const parts = itemsOf(content?.parts, MAX_IMAGES).map(partPointer);
-  const drawn = itemsOf(metadata?.aggregate_result?.messages, MAX_IMAGES).map(drawnPointer);
-  return [...parts, ...drawn].filter((pointer) => isPointer(pointer));
+  const pointers: string[] = [];
+  for (const part of itemsOf(content?.parts, MAX_IMAGES)) addPointer(pointers, partPointer(part));
+  const drawn = itemsOf(metadata?.aggregate_result?.messages, MAX_IMAGES);
+  for (const message of drawn) addPointer(pointers, drawnPointer(message));
+  return pointers;
+}
+
+function addPointer(pointers: string[], pointer: unknown): void {
+  if (isPointer(pointer)) pointers.push(pointer);
 }
 
 function partPointer(part: unknown): unknown {

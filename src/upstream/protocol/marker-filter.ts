@@ -7,6 +7,8 @@ export interface MarkerOutput {
   text(text: string): void;
   citation(links: readonly Link[]): void;
   file(path: string): void;
+  /** What stands in the marker's place; null: it is not known yet. */
+  replacementOf(marker: Marker): Replacement | null;
 }
 
 /** How much text, in UTF-16 units, waits behind a marker that nothing is known about yet. */
@@ -20,7 +22,6 @@ const MAX_HELD = 2048;
  */
 export class MarkerFilter {
   readonly #out: MarkerOutput;
-  readonly #replacementOf: (marker: Marker) => Replacement | null;
   #held = '';
   /** How much of `#held` is done with. */
   #at = 0;
@@ -29,9 +30,8 @@ export class MarkerFilter {
   /** Text to let through next. */
   #plain = '';
 
-  constructor(out: MarkerOutput, replacementOf: (marker: Marker) => Replacement | null) {
+  constructor(out: MarkerOutput) {
     this.#out = out;
-    this.#replacementOf = replacementOf;
   }
 
   push(text: string): void {
@@ -90,7 +90,7 @@ export class MarkerFilter {
   #passMarker(length: number, isLast: boolean): boolean {
     const text = this.#held.slice(this.#at, this.#at + length);
     const start = this.#offset;
-    const replacement = this.#replacementOf({ text, start, end: start + codePoints(text) });
+    const replacement = this.#out.replacementOf({ text, start, end: start + codePoints(text) });
     if (replacement !== null) this.#replace(replacement);
     else if (!isLast && this.#held.length - this.#at <= MAX_HELD) return false;
     this.#skip(length);

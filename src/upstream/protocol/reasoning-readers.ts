@@ -168,6 +168,7 @@ function markersOf(flow: AnswerFlow): MarkerFilter {
     text: (text: string): void => flow.reasoning(text),
     citation: (): void => {},
     file: (path: string): void => flow.reasoning(`sandbox:${path}`),
+    replacementOf: () => ({ links: [] }),
   };
-  return new MarkerFilter(out, () => ({ links: [] }));
+  return new MarkerFilter(out);
 }

@@ -20,7 +20,8 @@ export class StreamDecoder {
   /** What the stream's next event is expected to repeat; such events may come by `pushRest`. */
   readonly beginning = new Beginning();
   readonly #answer: AnswerReader;
-  readonly #repeated = new RepeatedMessage(this.beginning);
+  /** Made for the first whole message: a v1 stream has none. */
+  #repeated: RepeatedMessage | null = null;
   #documents = this.#newDocuments();
   #finished = false;
   #retained = 0;
@@ -85,7 +86,7 @@ export class StreamDecoder {
   /** As `push`, of an event that begins as expected, with the rest of its data. */
   pushRest(rest: string): void {
     if (this.#finished) return;
-    const repeated = this.#repeated.goOn(rest);
+    const repeated = this.#repeated?.goOn(rest) ?? null;
     if (repeated === null) return this.push({ name: '', data: this.beginning.text + rest });
     const { envelope, appended, isTextOnly } = repeated;
     if (isTextOnly && this.#answer.grow(envelope, appended)) return;
@@ -127,6 +128,7 @@ export class StreamDecoder {
     if ('v' in value) this.#pushDelta(value);
     else if ('message' in value) {
       this.#answer.read(value, null);
+      this.#repeated ??= new RepeatedMessage(this.beginning);
       this.#repeated.learn(data, value);
     } else this.#pushControl(value);
   }
