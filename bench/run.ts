@@ -4,6 +4,7 @@ import { benchCrowd } from './load/crowd.ts';
 import { benchFaults } from './load/faults.ts';
 import { benchHuge, benchStopped } from './load/neighbours.ts';
 import { benchExits } from './load/exits.ts';
+import { benchMetricsCost } from './load/metrics-cost.ts';
 import { benchPresolve } from './load/presolve.ts';
 import { benchStart } from './load/start.ts';
 import { benchSoak } from './load/soak.ts';
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Report>>> = {
   exits: benchExits,
   presolve: benchPresolve,
   metrics: benchMetrics,
+  'metrics-cost': benchMetricsCost,
 };
 /** These take minutes, and run only when they are asked for. */
 const BY_NAME_ONLY: ReadonlySet<string> = new Set(['soak']);

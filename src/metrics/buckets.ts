@@ -14,12 +14,13 @@ export class Buckets {
     this.#counts = new Float64Array(bounds.length + 1);
   }
 
-  observe(value: number): void {
+  /** @param times a member of a sample stands for so many of its like */
+  observe(value: number, times = 1): void {
     const bounds = this.#bounds;
     let at = 0;
     while (at < bounds.length && value > (bounds[at] as number)) at += 1;
-    this.#counts[at] = (this.#counts[at] as number) + 1;
-    this.#sum += value;
+    this.#counts[at] = (this.#counts[at] as number) + times;
+    this.#sum += value * times;
   }
 
   samples(labels = ''): Sample[] {

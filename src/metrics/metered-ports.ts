@@ -1,5 +1,7 @@
 import type { ChatPorts, StreamControl, StreamReader } from '../chat/ports.ts';
 import type { ChatError } from '../errors.ts';
+import type { StreamGaps } from './gap-meter.ts';
+import type { PhaseMeter } from './phase-meter.ts';
 import type { TurnMeter } from './turn-meter.ts';
 
 /** In place of an error's code: the client left, which is nobody's failure. */
@@ -7,10 +9,11 @@ const CLIENT_GONE = 'client_gone';
 
 /** The same ports; `meter` is told what happens at them. */
 export function meterPorts(ports: ChatPorts, meter: TurnMeter): ChatPorts {
+  const { account, clearance, upload } = meter.phases;
   return {
     ...ports,
     async lease(caller, turn, tried, signal) {
-      const leave = meter.enter('account');
+      const sinceMs = account.enter();
       try {
         const lease = await ports.lease(caller, turn, tried, signal);
         let isReleased = false;
@@ -23,24 +26,30 @@ export function meterPorts(ports: ChatPorts, meter: TurnMeter): ChatPorts {
           },
         };
       } finally {
-        leave();
+        account.leave(sinceMs);
       }
     },
-    clear: (...ask) => during(meter.enter('clearance'), () => ports.clear(...ask)),
-    attach: (...ask) => during(meter.enter('upload'), () => ports.attach(...ask)),
-    converse(session, ask, clearance, reader) {
+    async clear(session, turn, signal) {
+      const sinceMs = clearance.enter();
+      try {
+        return await ports.clear(session, turn, signal);
+      } finally {
+        clearance.leave(sinceMs);
+      }
+    },
+    async attach(session, attachment, signal) {
+      const sinceMs = upload.enter();
+      try {
+        return await ports.attach(session, attachment, signal);
+      } finally {
+        upload.leave(sinceMs);
+      }
+    },
+    converse(session, ask, cleared, reader) {
       const stream = new MeteredStream(reader, meter);
-      return stream.steer(ports.converse(session, ask, clearance, stream));
+      return stream.steer(ports.converse(session, ask, cleared, stream));
     },
   };
-}
-
-async function during<T>(leave: () => void, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } finally {
-    leave();
-  }
 }
 
 function codeOf(failure: ChatError | null, signal: AbortSignal): string {
@@ -48,48 +57,57 @@ function codeOf(failure: ChatError | null, signal: AbortSignal): string {
   return signal.aborted && failure.code === 'internal_error' ? CLIENT_GONE : failure.code;
 }
 
-/** Passes a stream on, and counts the time between its parts: no garbage. */
-class MeteredStream implements StreamReader {
-  #reader: StreamReader;
+/** Passes a stream on, in both directions. */
+class MeteredStream implements StreamReader, StreamControl {
   readonly #meter: TurnMeter;
-  readonly #nowMs: () => number;
-  #leave = (): void => {};
-  /** Of the part before; 0: there was none, or the client kept us from reading on. */
-  #lastMs = 0;
+  #reader: StreamReader;
+  /** Null: the call is not under way. */
+  #control: StreamControl | null = null;
+  /** Null: in none. */
+  #phase: PhaseMeter | null = null;
+  #sinceMs = NaN;
+  /** Null: upstream has not accepted the turn. */
+  #gaps: StreamGaps | null = null;
 
   constructor(reader: StreamReader, meter: TurnMeter) {
     this.#reader = reader;
     this.#meter = meter;
-    this.#nowMs = meter.nowMs;
   }
 
   /** The call is under way, and nothing of it was heard yet. */
   steer(control: StreamControl): StreamControl {
-    this.#leave = this.#meter.enter('answer');
-    return {
-      askedIds: control.askedIds,
-      pause: () => {
-        this.#lastMs = 0;
-        control.pause();
-      },
-      resume: () => control.resume(),
-      abort: () => {
-        this.#leave();
-        control.abort();
-      },
-    };
+    this.#control = control;
+    this.#enter(this.#meter.phases.answer);
+    return this;
+  }
+
+  get askedIds(): readonly string[] {
+    return this.#control?.askedIds ?? [];
+  }
+
+  pause(): void {
+    this.#gaps?.forget();
+    this.#control?.pause();
+  }
+
+  resume(): void {
+    this.#control?.resume();
+  }
+
+  abort(): void {
+    this.#leave();
+    this.#control?.abort();
   }
 
   onOpen(): void {
     this.#leave();
-    this.#leave = this.#meter.enter('streaming');
+    this.#enter(this.#meter.phases.streaming);
+    this.#gaps = this.#meter.openGaps();
     this.#reader = this.#reader.onOpen() ?? this.#reader;
   }
 
   onBytes(chunk: Uint8Array): void {
-    const nowMs = this.#nowMs();
-    if (this.#lastMs !== 0) this.#meter.gap(nowMs - this.#lastMs);
-    this.#lastMs = nowMs;
+    this.#gaps?.part();
     this.#reader.onBytes(chunk);
   }
 
@@ -101,5 +119,15 @@ class MeteredStream implements StreamReader {
   onFailure(error: ChatError): void {
     this.#leave();
     this.#reader.onFailure(error);
+  }
+
+  #enter(phase: PhaseMeter): void {
+    this.#phase = phase;
+    this.#sinceMs = phase.enter();
+  }
+
+  #leave(): void {
+    this.#phase?.leave(this.#sinceMs);
+    this.#phase = null;
   }
 }

@@ -1,9 +1,10 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { RequestRecord } from '../http/server.ts';
 import type { PressureSample } from '../pressure.ts';
 import { accountFamilies } from './account-families.ts';
 import { renderFamilies } from './exposition.ts';
 import { nodeFamilies } from './node-families.ts';
+import { RequestMeter } from './request-meter.ts';
 import type { MetricsSources } from './sources.ts';
 import type { TurnMeter } from './turn-meter.ts';
 
@@ -20,10 +21,6 @@ export interface MetricsOptions {
   readonly turns: Pick<TurnMeter, 'families'>;
 }
 
-const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1_800];
-/** What the log calls `unknown`. */
-const OTHER_ROUTE = 'other';
-
 /** Figures of the program for Prometheus; what they cost is paid at the end of a request and at a scrape. */
 export function createMetrics({ sources, turns }: MetricsOptions): Metrics {
   const register = new Registry();
@@ -32,11 +29,13 @@ export function createMetrics({ sources, turns }: MetricsOptions): Metrics {
   watchCounts(sources, registers);
   watchTotals(sources, registers);
   watchPressure(sources, registers);
+  const requests = new RequestMeter();
   return {
     contentType: register.contentType,
-    observe: observeRequests(registers),
+    observe: (record, endedMs) => requests.observe(record, endedMs),
     async render() {
       const families = [
+        ...requests.families(),
         ...turns.families(),
         ...accountFamilies(sources.eachAccount()),
         ...nodeFamilies(sources.nodes()),
@@ -45,53 +44,6 @@ export function createMetrics({ sources, turns }: MetricsOptions): Metrics {
       const page = (await register.metrics()).replaceAll(/ Nan$/gm, ' NaN');
       return page + renderFamilies(families);
     },
-  };
-}
-
-function observeRequests(registers: Registry[]): Metrics['observe'] {
-  const requests = new Counter({
-    name: 'chat2api_requests_total',
-    help: 'Requests that ended, by route, status and error code',
-    labelNames: ['route', 'status', 'code', 'outcome'],
-    registers,
-  });
-  const sent = new Counter({
-    name: 'chat2api_sent_bytes_total',
-    help: 'Bytes of bodies that were sent to clients',
-    labelNames: ['route'],
-    registers,
-  });
-  const duration = new Histogram({
-    name: 'chat2api_request_duration_seconds',
-    help: 'From the request to the end of its answer',
-    labelNames: ['route'],
-    buckets: SECONDS,
-    registers,
-  });
-  const firstToken = new Histogram({
-    name: 'chat2api_first_token_seconds',
-    help: "From the request to the first text of a chat's answer",
-    buckets: SECONDS,
-    registers,
-  });
-  const streaming = new Histogram({
-    name: 'chat2api_stream_duration_seconds',
-    help: "From the first text of a chat's answer to its end",
-    buckets: SECONDS,
-    registers,
-  });
-  return (record, endedMs) => {
-    const { status, outcome, durationMs, bytesOut, notes } = record;
-    const route = record.route === 'unknown' ? OTHER_ROUTE : record.route;
-    const { error, trace } = notes;
-    requests.inc({ route, status: status ?? 0, code: error?.code ?? '', outcome });
-    duration.observe({ route }, durationMs / 1000);
-    sent.inc({ route }, bytesOut);
-    if (trace === undefined || trace.firstTextMs === null) return;
-    // A chat's own times begin when its body was read and it had a place.
-    const textMs = Math.max(0, Math.min(durationMs, endedMs - trace.startedAt - trace.firstTextMs));
-    streaming.observe(textMs / 1000);
-    firstToken.observe((durationMs - textMs) / 1000);
   };
 }
 

@@ -1,6 +1,8 @@
 import { Buckets } from './buckets.ts';
 import type { Family } from './exposition.ts';
 import { labelText } from './exposition.ts';
+import { GapMeter, LONG_MS, MEASURED_PER_TICK, ONE_IN, StreamGaps, TICK_MS } from './gap-meter.ts';
+import { PhaseMeter } from './phase-meter.ts';
 
 /**
  * What a chat is at, one attempt after the other: until it has an account, an answer to upstream's challenges,
@@ -9,59 +11,53 @@ import { labelText } from './exposition.ts';
 const PHASES = ['account', 'clearance', 'upload', 'answer', 'streaming'] as const;
 export type Phase = (typeof PHASES)[number];
 
-const GAP_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-const PHASE_SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800];
 const PROOF_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60];
 const PROOF_TRIES = [100, 1_000, 10_000, 50_000, 100_000, 250_000, 500_000, 1e6, 2.5e6, 5e6, 1e7, 1e8];
 
 /** Is told what chats go through, while they do; costs next to nothing until a scrape. */
 export class TurnMeter {
-  readonly #nowMs: () => number;
-  readonly #inPhase: Record<Phase, number> = { account: 0, clearance: 0, upload: 0, answer: 0, streaming: 0 };
-  readonly #phases = PHASES.map((phase) => ({ phase, seconds: new Buckets(PHASE_SECONDS) }));
-  readonly #gaps = new Buckets(GAP_SECONDS);
+  /** Any origin. */
+  readonly nowMs: () => number;
+  readonly phases: Readonly<Record<Phase, PhaseMeter>>;
+  readonly #gaps: GapMeter;
   readonly #proofSeconds = new Buckets(PROOF_SECONDS);
   readonly #proofTries = new Buckets(PROOF_TRIES);
   readonly #attempts = new Map<string, number>();
+  #ticking: NodeJS.Timeout | null = null;
 
-  /**
-   * @param nowMs any origin. A reading takes 55 ns; one shared by a turn of the event loop took the `setImmediate`
-   * that forgets it, 1.5 us.
-   */
-  constructor(nowMs: () => number) {
-    this.#nowMs = nowMs;
-  }
-
-  get nowMs(): () => number {
-    return this.#nowMs;
+  constructor(nowMs: () => number, random: () => number = Math.random) {
+    this.nowMs = nowMs;
+    this.phases = {
+      account: new PhaseMeter(nowMs),
+      clearance: new PhaseMeter(nowMs),
+      upload: new PhaseMeter(nowMs),
+      answer: new PhaseMeter(nowMs),
+      streaming: new PhaseMeter(nowMs),
+    };
+    this.#gaps = new GapMeter(nowMs, random);
   }
 
   /** How many chats are in each phase; they may be uploading and at the challenges at once. */
   get inPhase(): Readonly<Record<Phase, number>> {
-    return { ...this.#inPhase };
+    const { account, clearance, upload, answer, streaming } = this.phases;
+    return {
+      account: account.inside,
+      clearance: clearance.inside,
+      upload: upload.inside,
+      answer: answer.inside,
+      streaming: streaming.inside,
+    };
   }
 
-  /** The returned function, idempotent, ends it. */
-  enter(phase: Phase): () => void {
-    const sinceMs = this.#nowMs();
-    let isIn = true;
-    this.#inPhase[phase] += 1;
-    return () => {
-      if (!isIn) return;
-      isIn = false;
-      this.#inPhase[phase] -= 1;
-      this.#phases[PHASES.indexOf(phase)]?.seconds.observe((this.#nowMs() - sinceMs) / 1000);
-    };
+  /** For a stream that has entered the phase of this name. */
+  openGaps(): StreamGaps {
+    if (this.#ticking === null) this.#beginToTick();
+    return new StreamGaps(this.#gaps);
   }
 
   /** @param code of the error that ended it; empty: it went well */
   attempted(code: string): void {
     this.#attempts.set(code, (this.#attempts.get(code) ?? 0) + 1);
-  }
-
-  /** Between two parts of one answer. */
-  gap(ms: number): void {
-    this.#gaps.observe(ms / 1000);
   }
 
   proved(ms: number, tries: number): void {
@@ -81,12 +77,12 @@ export class TurnMeter {
         name: 'chat2api_phase_duration_seconds',
         type: 'histogram',
         help: 'How long attempts of chats spent in each phase',
-        samples: this.#phases.flatMap(({ phase, seconds }) => seconds.samples(labelText({ phase }))),
+        samples: PHASES.flatMap((phase) => this.phases[phase].samples(phase)),
       },
       {
         name: 'chat2api_stream_gap_seconds',
         type: 'histogram',
-        help: 'Between two parts of an answer as they come from upstream; not while the client reads too slowly',
+        help: `Between two parts of an answer as they come from upstream; not while the client reads too slowly. ${GAP_SAMPLE}`,
         samples: this.#gaps.samples(),
       },
       {
@@ -103,4 +99,18 @@ export class TurnMeter {
       },
     ];
   }
+
+  /** Not when nobody streams: a program without work shall sleep. */
+  #beginToTick(): void {
+    this.#gaps.tick();
+    this.#ticking = setInterval(() => {
+      if (this.phases.streaming.inside > 0) return this.#gaps.tick();
+      clearInterval(this.#ticking ?? undefined);
+      this.#ticking = null;
+    }, TICK_MS).unref();
+  }
 }
+
+const GAP_SAMPLE =
+  `Beyond ${(MEASURED_PER_TICK * 1000) / TICK_MS} a second it is a fair sample: one of ${ONE_IN} is measured and counts ` +
+  `for ${ONE_IN}, but each of ${LONG_MS / 1000} s and more is counted as one, to within ${TICK_MS / 1000} s`;

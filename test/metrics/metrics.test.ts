@@ -174,7 +174,7 @@ t.test('a request counts when it ends, by route, status and code', async (t) => 
   t.ok(page.includes(`chat2api_requests_total{${route},status="200",code="",outcome="ok"} 1`));
   t.ok(page.includes(`{${route},status="429",code="rate_limit_exceeded",outcome="error"} 1`));
   t.ok(page.includes('chat2api_requests_total{route="other",status="404"'));
-  t.ok(page.includes(`chat2api_request_duration_seconds_bucket{le="2.5",${route}} 2`));
+  t.ok(page.includes(`chat2api_request_duration_seconds_bucket{${route},le="2.5"} 2`));
   t.ok(page.includes(`chat2api_sent_bytes_total{${route}} 20`));
   t.ok(page.includes('chat2api_stream_duration_seconds_sum 1\n'), 'from the text until now');
   t.ok(page.includes('chat2api_first_token_seconds_sum 0.5\n'), 'the time in the queue is part of it');
@@ -183,15 +183,18 @@ t.test('a request counts when it ends, by route, status and code', async (t) => 
 t.test('the meter of chats: phases, gaps, attempts', async (t) => {
   let nowMs = 0;
   const turns = new TurnMeter(() => nowMs);
-  const leave = turns.enter('clearance');
-  const leaveOther = turns.enter('answer');
+  const { clearance, answer } = turns.phases;
+  const [sinceMs, otherMs] = [clearance.enter(), answer.enter()];
   t.match(turns.inPhase, { clearance: 1, answer: 1 });
   nowMs = 300;
-  leave();
-  leave();
-  leaveOther();
+  clearance.leave(sinceMs);
+  answer.leave(otherMs);
   t.match(turns.inPhase, { clearance: 0, answer: 0 });
-  for (const ms of [0, 1, 3, 20, 100_000]) turns.gap(ms);
+  const gaps = turns.openGaps();
+  for (const ms of [0, 0, 1, 3, 20, 100_000]) {
+    nowMs += ms;
+    gaps.part();
+  }
   turns.attempted('');
   turns.attempted('upstream_error');
   turns.proved(40, 1_000);

@@ -1,124 +1,125 @@
-import { Answer } from '../../../src/chat/answer.ts';
+import { Counter, Histogram, Registry } from 'prom-client';
 import type { ChatPorts, StreamReader } from '../../../src/chat/ports.ts';
-import { pump } from '../../../src/chat/pump.ts';
-import { ChoiceSink } from '../../../src/http/choice-sink.ts';
-import { Reply } from '../../../src/http/reply.ts';
-import { StreamOutput } from '../../../src/http/stream-output.ts';
-import type { HttpResponse } from '../../../src/http/uws.ts';
+import type { RequestRecord } from '../../../src/http/server.ts';
 import { meterPorts } from '../../../src/metrics/metered-ports.ts';
+import { RequestMeter } from '../../../src/metrics/request-meter.ts';
 import { TurnMeter } from '../../../src/metrics/turn-meter.ts';
-import { toUsage } from '../../../src/openai/usage.ts';
-import { answerDeltas } from '../../_util/answer.ts';
-import { v1Frames } from '../../_util/backend-stream.ts';
 import { hold } from '../../_util/contest.ts';
 import type { Row } from '../../_util/table.ts';
 
-type Converse = ChatPorts['converse'];
-type Session = Parameters<Converse>[0];
+type Ask = Parameters<ChatPorts['converse']>;
 
-interface BenchStream {
-  readonly reader: StreamReader;
-  readonly output: StreamOutput;
-  readonly done: Promise<void>;
-}
+const STREAMS = 50;
+const PARTS = 100;
+const CHUNK = Buffer.alloc(100);
+const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1_800];
+const REQUESTS: readonly RequestRecord[] = Array.from({ length: 1_000 }, (_, at) => ({
+  requestId: `r${at}`,
+  method: 'POST',
+  route: '/v1/chat/completions',
+  status: at % 50 === 0 ? 503 : 200,
+  bytesOut: 2_000,
+  durationMs: 500 + at,
+  outcome: at % 50 === 0 ? 'error' : 'ok',
+  notes: {},
+}));
 
-const DELTAS = 200;
-const CHUNKS = v1Frames(answerDeltas(DELTAS)).map((frame) => Buffer.from(frame));
-const DEADLINES = { firstTokenMs: 60_000, idleMs: 60_000, totalMs: 60_000 };
-
-/** Streams side by side through pump and output: in each turn of the event loop each gets a chunk, of one event. */
-export function meteringCase(streams: number): Promise<Row[]> {
-  const metered = meterOnly(new TurnMeter(() => performance.now()));
+/** Streams side by side, as fast as they can: nothing is done with their parts but to meter them. */
+export function partCase(): Promise<Row[]> {
+  const meter = new TurnMeter(() => performance.now());
   return hold<void>({
-    name: `an event of a stream, ${streams} of them in a turn of the loop`,
+    name: 'a part of a stream, when many come',
     unit: 'unit',
     units: 'units',
-    unitsPerRun: CHUNKS.length * streams,
+    unitsPerRun: STREAMS * PARTS,
     expected: undefined,
-    floor: { name: 'turns of the loop without streams', run: turns },
-    baseline: { name: 'pump and output', run: () => passAll(streams, (converse) => converse) },
-    ours: [{ name: 'the same, metered', run: () => passAll(streams, metered) }],
+    floor: { name: 'a reader that does nothing', run: passAll(() => new Idler()) },
+    baseline: { name: 'the clock read for each', run: passAll(() => new ClockReader()) },
+    ours: [{ name: 'metered', run: passAll(() => meteredReader(meter)) }],
   });
 }
 
-function meterOnly(meter: TurnMeter): (converse: Converse) => Converse {
-  return (converse) => {
-    const ports = meterPorts({ converse } as unknown as ChatPorts, meter);
-    return (...ask) => ports.converse(...ask);
+/** The end of a request. */
+export function requestCase(): Promise<Row[]> {
+  const meter = new RequestMeter();
+  return hold<void>({
+    name: 'the end of a request',
+    unit: 'unit',
+    units: 'units',
+    unitsPerRun: REQUESTS.length,
+    expected: undefined,
+    floor: { name: 'nothing', run: () => observeAll(() => {}) },
+    baseline: { name: 'counters of prom-client', run: observeByLibrary() },
+    ours: [{ name: 'our counts', run: () => observeAll((record) => meter.observe(record, 0)) }],
+  });
+}
+
+class Idler implements StreamReader {
+  bytes = 0;
+
+  onOpen(): void {}
+  onEnd(): void {}
+  onFailure(): void {}
+
+  onBytes(chunk: Uint8Array): void {
+    this.bytes += chunk.length;
+  }
+}
+
+class ClockReader extends Idler {
+  #lastMs = 0;
+  longestMs = 0;
+
+  override onBytes(chunk: Uint8Array): void {
+    const nowMs = performance.now();
+    this.longestMs = Math.max(this.longestMs, nowMs - this.#lastMs);
+    this.#lastMs = nowMs;
+    super.onBytes(chunk);
+  }
+}
+
+function meteredReader(meter: TurnMeter): StreamReader {
+  const readers: StreamReader[] = [];
+  const ports = {
+    converse(...[, , , reader]: Ask) {
+      readers.push(reader);
+      return { askedIds: [], pause: () => {}, resume: () => {}, abort: () => {} };
+    },
+  } as unknown as ChatPorts;
+  const nothing = {} as unknown;
+  meterPorts(ports, meter).converse(nothing as Ask[0], nothing as Ask[1], nothing as Ask[2], new Idler());
+  const [reader] = readers as [StreamReader];
+  reader.onOpen();
+  return reader;
+}
+
+function passAll(open: () => StreamReader): () => void {
+  const streams = Array.from({ length: STREAMS }, open);
+  return () => {
+    for (let part = 0; part < PARTS; part += 1) {
+      for (const stream of streams) stream.onBytes(CHUNK);
+    }
   };
 }
 
-async function turns(): Promise<void> {
-  for (const _ of CHUNKS) await nextTurn();
+function observeAll(observe: (record: RequestRecord) => void): void {
+  for (const record of REQUESTS) observe(record);
 }
 
-async function passAll(count: number, meter: (converse: Converse) => Converse): Promise<void> {
-  const streams = Array.from({ length: count }, () => openStream(meter));
-  for (const chunk of CHUNKS) {
-    for (const { reader } of streams) reader.onBytes(chunk);
-    await nextTurn();
-  }
-  for (const { reader } of streams) reader.onEnd();
-  await Promise.all(streams.map(({ done }) => done));
-  for (const { output } of streams) output.finish(toUsage(0, 0));
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-function openStream(meter: (converse: Converse) => Converse): BenchStream {
-  const readers: StreamReader[] = [];
-  const converse = meter((_session, _ask, _clearance, reader) => {
-    readers.push(reader);
-    return { askedIds: [], pause: () => {}, resume: () => {}, abort: () => {} };
+function observeByLibrary(): () => void {
+  const registers = [new Registry()];
+  const base = { help: 'of the bench', registers };
+  const requests = new Counter({
+    ...base,
+    name: 'requests',
+    labelNames: ['route', 'status', 'code', 'outcome'],
   });
-  const output = createOutput();
-  const answer = new Answer(new ChoiceSink(0, output, { stop: [], tokens: null }), () => {});
-  const done = pump(
-    (reader) => converse({} as Session, {} as Parameters<Converse>[1], {} as Parameters<Converse>[2], reader),
-    answer,
-    new AbortController().signal,
-    { link: () => Promise.resolve(null), deadlines: DEADLINES, trace: createTrace() },
-  );
-  const [reader] = readers as [StreamReader];
-  reader.onOpen();
-  return { reader, output, done };
-}
-
-function createOutput(): StreamOutput {
-  const reply = new Reply(new SilentClient() as unknown as HttpResponse, {
-    requestId: 'bench',
-    method: 'POST',
-    closesConnection: () => false,
-    onEnd: () => {},
-    onListenerError: (error) => {
-      throw error;
-    },
-  });
-  const model = { reported: 'gpt-4o', asked: 'gpt-4o' };
-  return new StreamOutput(reply, { model, includeUsage: false, kept: false, slowClientTimeoutMs: 60_000 });
-}
-
-function createTrace(): Parameters<typeof pump>[3]['trace'] {
-  return { startedAt: 0, attempts: 1, leasedMs: 0, clearedMs: 0, openedMs: 0, firstTextMs: 0 };
-}
-
-/** Takes everything at once, as the native response of a fast client. */
-class SilentClient {
-  write(): boolean {
-    return true;
-  }
-
-  cork(callback: () => void): this {
-    callback();
-    return this;
-  }
-
-  onAborted(): void {}
-  onWritable(): void {}
-  writeStatus(): void {}
-  writeHeader(): void {}
-  end(): void {}
-  close(): void {}
+  const sent = new Counter({ ...base, name: 'sent', labelNames: ['route'] });
+  const duration = new Histogram({ ...base, name: 'duration', labelNames: ['route'], buckets: SECONDS });
+  return () =>
+    observeAll(({ route, status, outcome, durationMs, bytesOut }) => {
+      requests.inc({ route, status: status ?? 0, code: '', outcome });
+      duration.observe({ route }, durationMs / 1000);
+      sent.inc({ route }, bytesOut);
+    });
 }

@@ -7,7 +7,7 @@ import type { AccountReading, NodeReading } from '../../../src/metrics/sources.t
 import { hold } from '../../_util/contest.ts';
 import type { Report } from '../../_util/report.ts';
 import type { Row } from '../../_util/table.ts';
-import { meteringCase } from './metering.ts';
+import { partCase, requestCase } from './metering.ts';
 
 const ACCOUNTS: readonly AccountReading[] = Array.from({ length: 1_000 }, (_, at) => ({
   id: `a${(at * 2_654_435_761).toString(16).slice(-11)}`,
@@ -29,10 +29,13 @@ const NODES: readonly NodeReading[] = Array.from({ length: 50 }, (_, at) => ({
   ejections: 0,
 }));
 
-/** What metrics cost: per event of a stream, and how long a scrape holds everything else up. */
+/** What metrics cost by themselves: per part of a stream and per request, and how long a scrape holds everything else up. */
 export async function benchMetrics(): Promise<Report> {
-  const rows = [...(await meteringCase(1)), ...(await meteringCase(50)), ...(await pageCase())];
-  return { title: 'metering of streams, and the part of a page that grows with accounts and proxies', rows };
+  const rows = [...(await partCase()), ...(await requestCase()), ...(await pageCase())];
+  return {
+    title: 'metering of streams and requests, and the part of a page that grows with accounts and proxies',
+    rows,
+  };
 }
 
 function pageCase(): Promise<Row[]> {

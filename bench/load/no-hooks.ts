@@ -1,0 +1,2 @@
+// For `register`: changes nothing.
+export {};
