@@ -78,7 +78,7 @@ export function createConnection(origin: string, dial: Dial, owner: ConnectionOw
   });
   return {
     get isOpen() {
-      return client.stats.connected;
+      return socket !== null && !socket.destroyed;
     },
     get answers() {
       return answers;
