@@ -14,26 +14,35 @@ export function timedSend(
   observe: (way: Way, latencyMs: number) => void,
   nowMs: () => number,
 ): Send {
+  const clock = { observe, nowMs };
   return (exit, request, reader) => {
     if (request.body !== null && typeof request.body !== 'string') return send(exit, request, reader);
-    const beganMs = nowMs();
-    const onTimed = (): void => observe({ exit, origin: request.origin }, nowMs() - beganMs);
-    return send(exit, request, new TimedReader(reader, onTimed));
+    return send(exit, request, new TimedReader(reader, { exit, origin: request.origin }, clock));
   };
+}
+
+interface Clock {
+  readonly observe: (way: Way, latencyMs: number) => void;
+  readonly nowMs: () => number;
 }
 
 /** Tells of the head, and leaves the rest to the reader. */
 class TimedReader implements ResponseReader {
   readonly #reader: ResponseReader;
-  readonly #onSuccess: () => void;
+  readonly #way: Way;
+  readonly #clock: Clock;
+  readonly #beganMs: number;
 
-  constructor(reader: ResponseReader, onSuccess: () => void) {
+  constructor(reader: ResponseReader, way: Way, clock: Clock) {
     this.#reader = reader;
-    this.#onSuccess = onSuccess;
+    this.#way = way;
+    this.#clock = clock;
+    this.#beganMs = clock.nowMs();
   }
 
   onHead(status: number, headers: ResponseHeaders): BodyReader {
-    if (status >= 200 && status < 300) this.#onSuccess();
+    const { observe, nowMs } = this.#clock;
+    if (status >= 200 && status < 300) observe(this.#way, nowMs() - this.#beganMs);
     return this.#reader.onHead(status, headers) ?? this.#reader;
   }
 
