@@ -102,7 +102,14 @@ export function createPorts(config: Config, seams: AppSeams, adapters: Adapters)
   const { drawing } = createPendingDrawings({ exchange, profile, random: Math.random });
   const { clear, converse } = sentinel;
   return {
-    ports: { lease: config.presolve === 0 ? lease : forgetting(lease, sentinel), clear, attach, converse, drawing, link },
+    ports: {
+      lease: config.presolve === 0 ? lease : forgetting(lease, sentinel),
+      clear,
+      attach,
+      converse,
+      drawing,
+      link,
+    },
     models: modelLists.own,
     sentinel,
     localSearch,
