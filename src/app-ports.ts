@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import type { Leases } from './accounts/leases.ts';
 import type { Store } from './accounts/store.ts';
@@ -26,6 +25,7 @@ import type { ClientProfile } from './upstream/headers.ts';
 import { createModelLists } from './upstream/models.ts';
 import { createPendingDrawings } from './upstream/pending-drawings.ts';
 import type { WarmUpOptions } from './warm-up.ts';
+import { randomUuid } from './random-uuid.ts';
 
 /** In place of what outlives a rehearsal or serves others beside: the disk and the threads. */
 export interface AppProps {
@@ -75,7 +75,7 @@ export function createPorts(config: Config, seams: AppSeams, adapters: Adapters)
   const { exits, exchange, proofs, accounts, fileLinks, log } = adapters;
   const { lease, visit, visited } = accounts.leases;
   const profile = profileOf(config);
-  const newId = randomUUID;
+  const newId = randomUuid;
   const nowMs = (): number => performance.now();
   const origins = config.chatgptBaseUrls;
   const modelLists = createModelLists({ exchange, profile, origins, visit, visited, nowMs });
@@ -102,7 +102,14 @@ export function createPorts(config: Config, seams: AppSeams, adapters: Adapters)
   const { drawing } = createPendingDrawings({ exchange, profile, random: Math.random });
   const { clear, converse } = sentinel;
   return {
-    ports: { lease: forgetting(lease, sentinel), clear, attach, converse, drawing, link },
+    ports: {
+      lease: config.presolve === 0 ? lease : forgetting(lease, sentinel),
+      clear,
+      attach,
+      converse,
+      drawing,
+      link,
+    },
     models: modelLists.own,
     sentinel,
     localSearch,

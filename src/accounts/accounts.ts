@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { ChatError } from '../errors.ts';
 import type { Exchange } from '../outbound/exchange.ts';
 import type { Ways } from '../outbound/ways.ts';
@@ -20,6 +19,7 @@ import type { RefreshSchedule } from './refresh-schedule.ts';
 import { createRefresh } from './refresh.ts';
 import { openStore } from './store.ts';
 import type { Store } from './store.ts';
+import { randomUuid } from '../random-uuid.ts';
 
 export interface AccountsOptions {
   /** DATA_DIR, DATA_KEY and KEYS_FILE. */
@@ -100,7 +100,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       nowMs: () => performance.now(),
     }),
     callerLimits: createCallerLimits({ honoursLimits: options.honoursLimits, nowMs }),
-    newId: randomUUID,
+    newId: randomUuid,
   });
   let schedule: RefreshSchedule | null = null;
   let closing: Promise<void> | null = null;

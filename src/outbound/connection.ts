@@ -78,7 +78,7 @@ export function createConnection(origin: string, dial: Dial, owner: ConnectionOw
   });
   return {
     get isOpen() {
-      return client.stats.connected;
+      return socket !== null && !socket.destroyed;
     },
     get answers() {
       return answers;
@@ -90,7 +90,7 @@ export function createConnection(origin: string, dial: Dial, owner: ConnectionOw
       wanted = scope;
       client.dispatch(options, handler);
       // What cannot be sent is refused at once, and nothing drains.
-      onFree();
+      if (scope.isOver) onFree();
     },
     destroy: () => client.destroy(),
   };

@@ -1,7 +1,7 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { ChatError } from '../errors.ts';
 import type { Exits } from './exits.ts';
-import type { OutboundRequest, ResponseHeaders } from './send.ts';
+import type { OutboundRequest, ResponseHeaders, ResponseReader, SendControl } from './send.ts';
 
 export interface ExchangeRequest extends OutboundRequest {
   readonly exit: string;
@@ -22,43 +22,80 @@ export interface Answer {
 export type Exchange = (request: ExchangeRequest, signal: AbortSignal) => Promise<Answer>;
 
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const DECODING = { maxOutputLength: MAX_ANSWER_BYTES };
 
 export function createExchange(exits: Pick<Exits, 'send'>): Exchange {
   return (request, signal) =>
     new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
-      const body = createBodyCollector();
-      let status = 0;
-      let headers: ResponseHeaders = {};
-
-      const settle = (act: () => void): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', onAbort);
-        act();
-      };
-      const fail = (reason: unknown): void => {
-        control.abort();
-        settle(() => reject(reason));
-      };
-      const onAbort = (): void => fail(signal.reason);
-      const control = exits.send(request.exit, request, {
-        onHead(headStatus, headHeaders) {
-          status = headStatus;
-          headers = headHeaders;
-        },
-        onBytes(chunk) {
-          if (!body.add(chunk)) fail(tooLarge(request.step));
-        },
-        onEnd() {
-          const text = decompress(body.bytes(), headers);
-          if (text === null) return fail(garbled(request.step));
-          settle(() => resolve({ status, headers, contentType: mediaType(headers), text }));
-        },
-        onFailure: (error) => settle(() => reject(error)),
-      });
-      const timer = setTimeout(() => fail(tookTooLong(request)), request.timeoutMs);
-      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) reject(signal.reason as Error);
+      else new Call(request, signal, resolve, reject).begin(exits);
     });
+}
+
+/** One exchange under way. */
+class Call implements ResponseReader {
+  readonly #request: ExchangeRequest;
+  readonly #signal: AbortSignal;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (reason: unknown) => void;
+  readonly #body = createBodyCollector();
+  readonly #onAbort = (): void => this.#giveUp(this.#signal.reason);
+  #timer: NodeJS.Timeout | undefined;
+  #control: SendControl | null = null;
+  #status = 0;
+  #headers: ResponseHeaders = {};
+
+  constructor(
+    request: ExchangeRequest,
+    signal: AbortSignal,
+    resolve: (answer: Answer) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.#request = request;
+    this.#signal = signal;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  begin(exits: Pick<Exits, 'send'>): void {
+    const request = this.#request;
+    this.#control = exits.send(request.exit, request, this);
+    this.#timer = setTimeout(() => this.#giveUp(tookTooLong(request)), request.timeoutMs);
+    this.#signal.addEventListener('abort', this.#onAbort);
+  }
+
+  onHead(status: number, headers: ResponseHeaders): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  onBytes(chunk: Buffer): void {
+    if (!this.#body.add(chunk)) this.#giveUp(tooLarge(this.#request.step));
+  }
+
+  onEnd(): void {
+    const [status, headers] = [this.#status, this.#headers];
+    const text = decompress(this.#body.bytes(), headers);
+    if (text === null) return this.#giveUp(garbled(this.#request.step));
+    this.#settle();
+    this.#resolve({ status, headers, contentType: mediaType(headers), text });
+  }
+
+  onFailure(error: ChatError): void {
+    this.#settle();
+    this.#reject(error);
+  }
+
+  #giveUp(reason: unknown): void {
+    this.#control?.abort();
+    this.#settle();
+    this.#reject(reason);
+  }
+
+  #settle(): void {
+    clearTimeout(this.#timer);
+    this.#signal.removeEventListener('abort', this.#onAbort);
+  }
 }
 
 export interface BodyCollector {
@@ -77,7 +114,11 @@ export function createBodyCollector(maxBytes = MAX_ANSWER_BYTES): BodyCollector 
       size += chunk.length;
       return true;
     },
-    bytes: () => Buffer.concat(chunks),
+    bytes() {
+      const [first] = chunks;
+      // Most answers come in one piece.
+      return chunks.length === 1 && first instanceof Buffer ? first : Buffer.concat(chunks);
+    },
   };
 }
 
@@ -88,12 +129,13 @@ export function headerText(headers: ResponseHeaders, name: string): string {
 }
 
 export function mediaType(headers: ResponseHeaders): string {
-  return (headerText(headers, 'content-type').split(';')[0] ?? '').trim().toLowerCase();
+  const text = headerText(headers, 'content-type');
+  const end = text.indexOf(';');
+  return (end === -1 ? text : text.slice(0, end)).trim().toLowerCase();
 }
 
 /** The text of a body; we ask for `identity`, yet some gateways compress all the same. Null: broken. */
 export function decompress(body: Buffer, headers: ResponseHeaders): string | null {
-  const limit = { maxOutputLength: MAX_ANSWER_BYTES };
   try {
     switch (headerText(headers, 'content-encoding').trim().toLowerCase()) {
       case '':
@@ -101,11 +143,11 @@ export function decompress(body: Buffer, headers: ResponseHeaders): string | nul
         return body.toString('utf8');
       case 'gzip':
       case 'x-gzip':
-        return gunzipSync(body, limit).toString('utf8');
+        return gunzipSync(body, DECODING).toString('utf8');
       case 'deflate':
-        return inflateSync(body, limit).toString('utf8');
+        return inflateSync(body, DECODING).toString('utf8');
       case 'br':
-        return brotliDecompressSync(body, limit).toString('utf8');
+        return brotliDecompressSync(body, DECODING).toString('utf8');
       default:
         return null;
     }

@@ -98,9 +98,12 @@ export function createExits(options: ExitsOptions): Exits {
     send(exit, request, reader) {
       const label = proxies.get(exit)?.label ?? null;
       if (isEnding) return sendThrough(null, request, reader, label);
-      const { dial: dialCounted, traffic } = laneOf(exit);
-      const create = () => createRoute(request.origin, dialCounted, traffic);
-      return sendThrough(routes.get(`${exit} ${request.origin}`, create), request, reader, label);
+      const { origin } = request;
+      const route = routes.get(exit, origin, () => {
+        const lane = laneOf(exit);
+        return createRoute(origin, lane.dial, lane.traffic);
+      });
+      return sendThrough(route, request, reader, label);
     },
     dial,
     close: () => end('close'),

@@ -7,10 +7,10 @@ export interface RouteCacheOptions {
   readonly nowMs: () => number;
 }
 
-/** Routes by name, as many as are used and few more. */
+/** Routes by exit and origin, as many as are used and few more. */
 export interface RouteCache {
   readonly all: readonly Route[];
-  get(key: string, create: () => Route): Route;
+  get(exit: string, origin: string, create: () => Route): Route;
   /** Closes what nobody has used for `idleMs`. */
   sweep(): void;
 }
@@ -22,12 +22,13 @@ export interface RouteCache {
 const MAX_ROUTES = 256;
 
 interface Entry {
+  readonly exit: string;
+  readonly origin: string;
   readonly route: Route;
   usedAtMs: number;
 }
 
 export function createRouteCache({ idleMs, nowMs }: RouteCacheOptions): RouteCache {
-  /** The one used last is last. */
   const entries = new Map<string, Entry>();
   let last: Entry | null = null;
 
@@ -37,29 +38,36 @@ export function createRouteCache({ idleMs, nowMs }: RouteCacheOptions): RouteCac
 
   function evict(key: string, { route }: Entry): void {
     entries.delete(key);
+    if (last?.route === route) last = null;
     void route.destroy();
   }
 
   function makeRoom(): void {
     if (entries.size < MAX_ROUTES) return;
-    const oldest = [...entries].find(([, entry]) => isUnused(entry));
+    const unused = [...entries].filter(([, entry]) => isUnused(entry));
+    const [oldest] = unused.toSorted(([, one], [, other]) => one.usedAtMs - other.usedAtMs);
     if (oldest !== undefined) evict(...oldest);
+  }
+
+  function find(exit: string, origin: string, create: () => Route): Entry {
+    const key = `${exit} ${origin}`;
+    const known = entries.get(key);
+    if (known !== undefined) return known;
+    makeRoom();
+    const entry = { exit, origin, route: create(), usedAtMs: 0 };
+    entries.set(key, entry);
+    return entry;
   }
 
   return {
     get all() {
       return [...entries.values()].map(({ route }) => route);
     },
-    get(key, create) {
-      const known = entries.get(key);
-      if (known === undefined) makeRoom();
-      const entry = known ?? { route: create(), usedAtMs: 0 };
-      entry.usedAtMs = nowMs();
-      // A table that things leave and enter is made anew again and again: 1.3 KB of garbage for each request.
-      if (entry !== last) entries.delete(key);
-      entries.set(key, entry);
-      last = entry;
-      return entry.route;
+    get(exit, origin, create) {
+      // Nearly always the last one again; and names joined anew must be hashed anew.
+      if (last?.exit !== exit || last.origin !== origin) last = find(exit, origin, create);
+      last.usedAtMs = nowMs();
+      return last.route;
     },
     sweep() {
       const now = nowMs();

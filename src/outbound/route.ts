@@ -24,10 +24,11 @@ export interface Traffic {
 
 /** What is sent over a route. */
 export interface Parcel {
-  readonly options: Dispatcher.DispatchOptions;
-  readonly toHandler: (connection: Connection) => Dispatcher.DispatchHandler;
+  /** `prefix`: the route's, for in front of the path. */
+  toOptions(prefix: string): Dispatcher.DispatchOptions;
+  toHandler(connection: Connection): Dispatcher.DispatchHandler;
   /** No connection could be had for it. */
-  readonly onRefused: (error: ChatError) => void;
+  onRefused(error: ChatError): void;
   /** Ends when the request is over early: no connection is made for it any more. */
   readonly scope: Scope;
   /** It was sent before, and goes on a new connection now. */
@@ -36,8 +37,6 @@ export interface Parcel {
 
 /** The connections of one exit to one origin. */
 export interface Route {
-  /** The path of a gateway that does not live at the root, without a slash at its end. */
-  readonly prefix: string;
   readonly traffic: Traffic;
   /** Requests that are not over, those without a connection yet among them. */
   readonly running: number;
@@ -55,6 +54,8 @@ export function createTraffic(): Traffic {
 
 export function createRoute(base: string, dial: Dial, traffic = createTraffic()): Route {
   const { origin, pathname } = new URL(base);
+  /** The path of a gateway that does not live at the root, without a slash at its end. */
+  const prefix = pathname.replace(/\/+$/, '');
   /** The one that was used last is taken first: it is the least likely to be closed by now. */
   const free: Link<Connection>[] = [];
   const busy = new LinkedList<Connection>();
@@ -62,12 +63,13 @@ export function createRoute(base: string, dial: Dial, traffic = createTraffic())
   let waiting = 0;
   let phase: 'open' | 'closing' | 'destroyed' = 'open';
 
-  function take({ options, toHandler, onRefused, scope, isResent }: Parcel): void {
-    if (phase === 'destroyed') return onRefused(shuttingDown());
-    if (busy.size >= MAX_CONNECTIONS) return onRefused(tooMany());
-    const place = (isResent ? undefined : free.pop()) ?? open();
+  function take(parcel: Parcel): void {
+    if (phase === 'destroyed') return parcel.onRefused(shuttingDown());
+    if (busy.size >= MAX_CONNECTIONS) return parcel.onRefused(tooMany());
+    const place = (parcel.isResent ? undefined : free.pop()) ?? open();
     busy.append(place);
-    place.value.dispatch(options, toHandler(place.value), scope);
+    const connection = place.value;
+    connection.dispatch(parcel.toOptions(prefix), parcel.toHandler(connection), parcel.scope);
   }
 
   function open(): Link<Connection> {
@@ -103,7 +105,6 @@ export function createRoute(base: string, dial: Dial, traffic = createTraffic())
   }
 
   return {
-    prefix: pathname.replace(/\/+$/, ''),
     traffic,
     belief: createBelief(),
     get running() {

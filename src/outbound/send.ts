@@ -6,7 +6,7 @@ import { closedUnanswered, crossedClose, depart, isBreak } from './departure.ts'
 import type { Departure } from './departure.ts';
 import { toNetworkFailure } from './network-failure.ts';
 import type { Progress } from './network-failure.ts';
-import type { Route } from './route.ts';
+import type { Parcel, Route } from './route.ts';
 import { Scope } from './scope.ts';
 
 export interface OutboundRequest {
@@ -61,99 +61,141 @@ export function sendThrough(
   reader: ResponseReader,
   label: string | null,
 ): SendControl {
-  let body: BodyReader = reader;
-  let progress: Progress = 'dialling';
-  let scope = new Scope();
-  let controller: Dispatcher.DispatchController | null = null;
-  let departure: Departure | null = null;
-  let isResent = false;
-  let isDone = false;
-  let isPaused = false;
+  const sending = new Sending(route, request, reader, label);
+  // Later, so that the caller has the control in hand before the reader hears anything.
+  queueMicrotask(() => sending.begin());
+  return sending;
+}
 
-  const end = (reason: Error): void => {
-    isDone = true;
-    scope.end(reason);
-  };
-  const fail = (error: Error): void => {
-    if (isDone) return;
-    if (route !== null && !isResent && mayGoAgain(error, route)) return goAgain(route);
-    if (isResent && departure !== null && closedUnanswered(error, departure)) {
+/** One object for all that a request is to others: its sender's control, the route's parcel, the dispatcher's handler. */
+class Sending implements SendControl, Parcel, Dispatcher.DispatchHandler {
+  readonly #route: Route | null;
+  readonly #request: OutboundRequest;
+  readonly #reader: ResponseReader;
+  readonly #label: string | null;
+  #body: BodyReader;
+  #progress: Progress = 'dialling';
+  #controller: Dispatcher.DispatchController | null = null;
+  #connection: Connection | null = null;
+  #departure: Departure | null = null;
+  #isDone = false;
+  #isPaused = false;
+  scope = new Scope();
+  isResent = false;
+
+  constructor(route: Route | null, request: OutboundRequest, reader: ResponseReader, label: string | null) {
+    this.#route = route;
+    this.#request = request;
+    this.#reader = reader;
+    this.#label = label;
+    this.#body = reader;
+  }
+
+  begin(): void {
+    if (this.#isDone) return;
+    if (this.#route === null) this.#fail(new ChatError('shutting_down', 'The proxy is shutting down.'));
+    else this.#route.carry(this);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#controller?.resume();
+  }
+
+  abort(): void {
+    if (this.#isDone) return;
+    const reason = new ChatError('internal_error', 'The caller left.');
+    this.#end(reason);
+    this.#controller?.abort(reason);
+  }
+
+  toOptions(prefix: string): Dispatcher.DispatchOptions {
+    const { method, path, headers, body } = this.#request;
+    // The dispatcher changes no headers and takes whatever can be iterated; its types know better.
+    return {
+      method,
+      path: prefix + path,
+      headers: headers as Record<string, string>,
+      body: body as string | Readable | null,
+    };
+  }
+
+  toHandler(connection: Connection): Dispatcher.DispatchHandler {
+    this.#connection = connection;
+    return this;
+  }
+
+  onRefused(error: ChatError): void {
+    this.#fail(error);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    this.#progress = 'sent';
+    const departure = depart(this.#connection as Connection, performance.now());
+    this.#departure = departure;
+    if (this.#route !== null && departure.answers > 0) this.#route.traffic.reused += 1;
+    if (this.#isDone) controller.abort(this.scope.signal.reason as Error);
+    else if (this.#isPaused) controller.pause();
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
+    // 1xx announces an answer and is none.
+    if (this.#isDone || status < 200) return;
+    this.#progress = 'answering';
+    if (this.isResent) this.#route?.belief.confirm();
+    this.#body = this.#reader.onHead(status, headers) ?? this.#reader;
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#isDone) this.#body.onBytes(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#body.onEnd();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#fail(error);
+  }
+
+  #fail(error: Error): void {
+    if (this.#isDone) return;
+    const route = this.#route;
+    if (route !== null && !this.isResent && this.#mayGoAgain(error, route)) return this.#goAgain(route);
+    if (this.isResent && this.#departure !== null && closedUnanswered(error, this.#departure)) {
       route?.belief.refute(performance.now());
     }
-    end(error);
-    body.onFailure(toNetworkFailure(error, progress, label));
-  };
-  const abort = (): void => {
-    if (isDone) return;
-    const reason = new ChatError('internal_error', 'The caller left.');
-    end(reason);
-    controller?.abort(reason);
-  };
+    this.#end(error);
+    this.#body.onFailure(toNetworkFailure(error, this.#progress, this.#label));
+  }
 
-  function mayGoAgain(error: Error, { belief }: Route): boolean {
-    if (departure === null) return isBreak(error);
+  #mayGoAgain(error: Error, { belief }: Route): boolean {
+    if (this.#departure === null) return isBreak(error);
     const nowMs = performance.now();
-    const isHarmless = request.method === 'GET' || request.repeatable === true;
-    return isHarmless && belief.holds(nowMs) && crossedClose(error, departure, nowMs);
+    const isHarmless = this.#request.method === 'GET' || this.#request.repeatable === true;
+    return isHarmless && belief.holds(nowMs) && crossedClose(error, this.#departure, nowMs);
   }
 
-  function goAgain(over: Route): void {
-    scope.end(new Error('sent once more'));
-    scope = new Scope();
-    [progress, controller, departure, isResent] = ['dialling', null, null, true];
-    carry(over);
+  #goAgain(route: Route): void {
+    this.scope.end(new Error('sent once more'));
+    this.scope = new Scope();
+    this.#progress = 'dialling';
+    this.#controller = null;
+    this.#departure = null;
+    this.isResent = true;
+    route.carry(this);
   }
 
-  const toHandler = (connection: Connection): Dispatcher.DispatchHandler => ({
-    onRequestStart(started) {
-      controller = started;
-      progress = 'sent';
-      departure = depart(connection, performance.now());
-      if (route !== null && departure.answers > 0) route.traffic.reused += 1;
-      if (isDone) started.abort(scope.signal.reason as Error);
-      else if (isPaused) started.pause();
-    },
-    onResponseStart(_, status, headers) {
-      // 1xx announces an answer and is none.
-      if (isDone || status < 200) return;
-      progress = 'answering';
-      if (isResent) route?.belief.confirm();
-      body = reader.onHead(status, headers) ?? reader;
-    },
-    onResponseData(_, chunk) {
-      if (!isDone) body.onBytes(chunk);
-    },
-    onResponseEnd() {
-      if (isDone) return;
-      isDone = true;
-      body.onEnd();
-    },
-    onResponseError: (_, error) => fail(error),
-  });
-
-  function carry(over: Route): void {
-    const { method, path, headers } = request;
-    // The dispatcher takes whatever can be iterated; its types know streams only.
-    const sent = request.body as string | Readable | null;
-    const options = { method, path: over.prefix + path, headers: { ...headers }, body: sent };
-    over.carry({ options, toHandler, onRefused: fail, scope, isResent });
+  #end(reason: Error): void {
+    this.#isDone = true;
+    this.scope.end(reason);
   }
-
-  // Later, so that the caller has the control in hand before the reader hears anything.
-  queueMicrotask(() => {
-    if (isDone) return;
-    if (route === null) fail(new ChatError('shutting_down', 'The proxy is shutting down.'));
-    else carry(route);
-  });
-  return {
-    pause() {
-      isPaused = true;
-      controller?.pause();
-    },
-    resume() {
-      isPaused = false;
-      controller?.resume();
-    },
-    abort,
-  };
 }

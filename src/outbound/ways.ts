@@ -43,6 +43,7 @@ export interface Ways {
   unusable(): string | null;
 }
 
+const NONE: readonly string[] = [];
 const NOTHING: Outcome = { type: 'nothing' };
 const SUCCESS: Outcome = { type: 'success' };
 const UNUSED: Judgement = { exit: NOTHING, gateway: NOTHING };
@@ -65,40 +66,46 @@ export function createWays(options: WaysOptions): Ways {
     witnesses: witnesses(options.exits),
   });
 
-  function choose({ prefer, avoid }: WayAsk): Way {
+  function choose({ prefer, avoid }: WayAsk, nowMs: number): Way {
     // A request that failed before is no guinea pig, and none tries two nodes at once: whose fault would it be?
     const isFirst = avoid.length === 0;
     const origin = gateways.choose({
       prefer: prefer?.origin ?? null,
-      avoid: avoid.map((way) => way.origin),
+      avoid: isFirst ? NONE : avoid.map((way) => way.origin),
       mayProbe: isFirst,
     });
-    const isProbing = gateways.find(origin)?.wantsProbe(options.nowMs()) ?? false;
+    const isProbing = gateways.find(origin)?.wantsProbe(nowMs) ?? false;
     const exit = exits.choose({
       prefer: prefer?.exit ?? null,
-      avoid: avoid.map((way) => way.exit),
+      avoid: isFirst ? NONE : avoid.map((way) => way.exit),
       mayProbe: isFirst && !isProbing,
     });
     return { origin, exit };
   }
 
   /** Is it well, and did none of the attempts go through it? */
-  function isFresh(origin: string, { avoid }: WayAsk): boolean {
+  function isFresh(origin: string, { avoid }: WayAsk, nowMs: number): boolean {
     if (avoid.some((way) => way.origin === origin)) return false;
-    return gateways.find(origin)?.isGood(options.nowMs()) ?? false;
+    return gateways.find(origin)?.isGood(nowMs) ?? false;
+  }
+
+  function hasOther(than: string, ask: WayAsk, nowMs: number): boolean {
+    if (gatewayNames.length === 1) return false;
+    return gatewayNames.some((origin) => origin !== than && isFresh(origin, ask, nowMs));
   }
 
   return {
     pick(ask) {
-      const way = choose(ask);
+      const beganMs = options.nowMs();
+      const way = choose(ask, beganMs);
       const exit = exits.find(way.exit) as NodeHealth;
       const gateway = gateways.find(way.origin) as NodeHealth;
-      const exitVisit = exit.begin(options.nowMs());
-      const gatewayVisit = gateway.begin(options.nowMs());
+      const exitVisit = exit.begin(beganMs);
+      const gatewayVisit = gateway.begin(beganMs);
       let isReleased = false;
       return {
         way,
-        hasOtherGateway: gatewayNames.some((origin) => origin !== way.origin && isFresh(origin, ask)),
+        hasOtherGateway: hasOther(way.origin, ask, beganMs),
         release(failure) {
           if (isReleased) return;
           isReleased = true;
@@ -113,10 +120,11 @@ export function createWays(options: WaysOptions): Ways {
       };
     },
     observe({ exit, origin }, latencyMs) {
-      const gateway = gateways.find(origin.replace(/\/+$/, ''));
+      const gateway = gateways.find(origin) ?? gateways.find(origin.replace(/\/+$/, ''));
       if (gateway === null) return;
-      gateway.observe(latencyMs, options.nowMs());
-      exits.find(exit)?.observe(latencyMs, options.nowMs());
+      const now = options.nowMs();
+      gateway.observe(latencyMs, now);
+      exits.find(exit)?.observe(latencyMs, now);
     },
     views: () => {
       const now = options.nowMs();

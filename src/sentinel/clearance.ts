@@ -113,14 +113,18 @@ export function createClearance(options: ClearanceOptions): Clearances {
     timeoutMs: options.arkoseTimeoutMs ?? ARKOSE_TIMEOUT_MS,
   });
   const timeoutMs = options.requirementsTimeoutMs ?? REQUIREMENTS_TIMEOUT_MS;
+  const call = { exchange, profile, timeoutMs, nowMs };
+  const context = { nowMs, random, newId };
 
   async function clear(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance> {
     if (options.conversationOnly) return NOTHING;
     const { slug } = turn.model;
-    await refuseClosedModel(session, slug, signal);
+    if (options.modelLists !== null) refuseUnlisted(slug, await options.modelLists.list(session, signal));
     const challenge = await fetchChallenge(session, signal);
     const { wanted } = challenge;
     if (options.modelLists === null) refuseUnpaid(slug, wanted.persona);
+    if (wanted.proof === null && wanted.arkose === null)
+      return { ...NOTHING, requirementsToken: wanted.token };
     const [proof, arkoseToken] = await answers(challenge, signal);
     return { requirementsToken: wanted.token, arkoseToken, ...proof };
   }
@@ -155,22 +159,17 @@ export function createClearance(options: ClearanceOptions): Clearances {
     signal: AbortSignal,
   ): Promise<Clearance | null> {
     const { slug } = turn.model;
-    await refuseClosedModel(session, slug, signal);
     if (options.modelLists === null) refuseUnpaid(slug, persona);
+    else refuseUnlisted(slug, await options.modelLists.list(session, signal));
     return search === searchOrder.choose(session.origin) ? clearance : null;
-  }
-
-  async function refuseClosedModel(session: Session, slug: string, signal: AbortSignal): Promise<void> {
-    if (options.modelLists !== null) refuseUnlisted(slug, await options.modelLists.list(session, signal));
   }
 
   async function fetchChallenge(session: Session, signal: AbortSignal): Promise<Challenge> {
     const page = await landing(session, signal);
     const search = searchOrder.choose(session.origin);
-    const browser = { userAgent: profile.userAgent, ...page };
-    const text = browserConfig(browser, { nowMs, random, newId }, search);
-    const p = requirementsToken(text, String(random()), options.searchHere);
-    const wanted = await fetchRequirements({ exchange, profile, timeoutMs, nowMs }, session, p, signal);
+    const { scripts, buildId } = page;
+    const text = browserConfig({ userAgent: profile.userAgent, scripts, buildId }, context, search);
+    const wanted = await fetchRequirements(call, session, requirementsToken(text, random), signal);
     refuseTooHard(wanted.proof, options.hardestDifficulty);
     return { wanted, search, text };
   }

@@ -24,24 +24,28 @@ const FIRST = '00000000';
 
 /** The config with its counters filled in, as base64 of its UTF-8 bytes. */
 export function encodeConfig(text: ProofText, counter: number): string {
-  return fillIn(text, counter).json.toString('base64');
+  return Buffer.from(toJson(text, counter)).toString('base64');
+}
+
+function toJson(text: ProofText, counter: number): string {
+  const { parts } = text;
+  if (text.search === 'tail') return parts[0] + hexDigits(text, counter) + parts[1];
+  return parts[0] + String(counter) + text.parts[1] + String(Math.floor(counter / 2)) + text.parts[2];
 }
 
 export function fillIn(text: ProofText, counter: number): FilledText {
+  const json = Buffer.from(toJson(text, counter));
   const at = Buffer.byteLength(text.parts[0]);
   if (text.search === 'tail') {
-    const digits = hexDigits(text, counter);
-    const json = Buffer.from(text.parts[0] + digits + text.parts[1]);
-    return { json, numbers: [{ at, length: digits.length, radix: 16 }] };
+    return { json, numbers: [{ at, length: (text.first ?? FIRST).length, radix: 16 }] };
   }
-  const digits = String(counter);
+  const { length } = String(counter);
   const half = String(Math.floor(counter / 2));
-  const json = Buffer.from(text.parts[0] + digits + text.parts[1] + half + text.parts[2]);
-  const halfAt = at + digits.length + Buffer.byteLength(text.parts[1]);
+  const halfAt = at + length + Buffer.byteLength(text.parts[1]);
   return {
     json,
     numbers: [
-      { at, length: digits.length, radix: 10 },
+      { at, length, radix: 10 },
       { at: halfAt, length: half.length, radix: 10 },
     ],
   };

@@ -56,8 +56,12 @@ export function createPresolved(options: PresolvedOptions): Presolved {
   const ending = new AbortController();
   let solving = 0;
 
-  async function clear(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance> {
+  function clear(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance> {
     if (perAccount === 0 || session.identity.token === null) return clearances.clear(session, turn, signal);
+    return clearFromStock(session, turn, signal);
+  }
+
+  async function clearFromStock(session: Session, turn: Turn, signal: AbortSignal): Promise<Clearance> {
     const ready = await takeReady(session, turn, signal);
     const clearance = ready ?? (await clearances.clear(session, turn, signal));
     use(session);

@@ -21,9 +21,10 @@ export function createProofFeedback(options: ProofFeedbackOptions): ChatPorts['c
   };
 
   return (session, ask, clearance, reader) => {
-    const { deviceId = session.deviceId } = clearance;
+    const { deviceId } = clearance;
+    const asked = deviceId === undefined ? session : { ...session, deviceId };
     const verdict = (failure: ChatError | null): void => learn(session, clearance, failure);
-    return converse({ ...session, deviceId }, ask, clearance, watchBeginning(reader, verdict));
+    return converse(asked, ask, clearance, new Beginning(reader, verdict));
   };
 }
 
@@ -32,20 +33,33 @@ function isRefusal({ code, retryable }: ChatError): boolean {
   return code === 'upstream_refused' && retryable;
 }
 
-/** What happens after the stream has opened is no verdict on the clearance. */
-function watchBeginning(reader: StreamReader, verdict: (failure: ChatError | null) => void): StreamReader {
-  let isOpen = false;
-  return {
-    onOpen() {
-      isOpen = true;
-      verdict(null);
-      return reader.onOpen() ?? reader;
-    },
-    onBytes: (chunk) => reader.onBytes(chunk),
-    onEnd: () => reader.onEnd(),
-    onFailure(error) {
-      if (!isOpen) verdict(error);
-      reader.onFailure(error);
-    },
-  };
+/** Passes a stream on. What happens after it has opened is no verdict on the clearance. */
+class Beginning implements StreamReader {
+  readonly #reader: StreamReader;
+  readonly #verdict: (failure: ChatError | null) => void;
+  #isOpen = false;
+
+  constructor(reader: StreamReader, verdict: (failure: ChatError | null) => void) {
+    this.#reader = reader;
+    this.#verdict = verdict;
+  }
+
+  onOpen(): StreamReader {
+    this.#isOpen = true;
+    this.#verdict(null);
+    return this.#reader.onOpen() ?? this.#reader;
+  }
+
+  onBytes(chunk: Uint8Array): void {
+    this.#reader.onBytes(chunk);
+  }
+
+  onEnd(): void {
+    this.#reader.onEnd();
+  }
+
+  onFailure(error: ChatError): void {
+    if (!this.#isOpen) this.#verdict(error);
+    this.#reader.onFailure(error);
+  }
 }

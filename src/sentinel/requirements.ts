@@ -47,7 +47,8 @@ export async function fetchRequirements(
     method: 'POST',
     path: `${basePath(session)}/sentinel/chat-requirements`,
     headers: baseHeaders(session, profile),
-    body: JSON.stringify({ p }),
+    // Base64 needs no escaping.
+    body: `{"p":"${p}"}`,
     // A second answer is another challenge, no more.
     repeatable: true,
     timeoutMs,

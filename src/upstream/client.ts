@@ -1,12 +1,18 @@
-import type { ChatPorts, Clearance, Session, StreamReader } from '../chat/ports.ts';
+import type { ChatPorts, Clearance, Session, StreamControl, StreamReader } from '../chat/ports.ts';
 import type { Turn } from '../conversation/turn.ts';
 import type { ChatError } from '../errors.ts';
 import { headerText, mediaType } from '../outbound/exchange.ts';
 import type { Exits } from '../outbound/exits.ts';
-import type { OutboundRequest, ResponseHeaders, SendControl } from '../outbound/send.ts';
+import type {
+  BodyReader,
+  OutboundRequest,
+  ResponseHeaders,
+  ResponseReader,
+  SendControl,
+} from '../outbound/send.ts';
 import { createBadBody, createInflatedBody, createPlainBody, createWholeBody } from './answer-body.ts';
 import type { AnswerBody } from './answer-body.ts';
-import { baseHeaders, basePath, withHeaders } from './headers.ts';
+import { baseHeaders, basePath } from './headers.ts';
 import type { ClientProfile, Headers } from './headers.ts';
 import { encodeTurn } from './protocol/encode-turn.ts';
 import { toRefusal, toWrongAnswer } from './protocol/refusal.ts';
@@ -25,8 +31,6 @@ export interface UpstreamClientOptions {
   readonly socketIdleMs?: number;
 }
 
-const EVENT_STREAM: Headers = { accept: 'text/event-stream' };
-
 /** The conversation call. Has no deadlines of its own but CONNECT_TIMEOUT_MS: the spine has the others. */
 export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatPorts, 'converse'> {
   const { exits, profile, newId, socketIdleMs } = options;
@@ -39,48 +43,85 @@ export function createUpstreamClient(options: UpstreamClientOptions): Pick<ChatP
   });
   return {
     converse(session, ask, clearance, reader) {
-      let body: AnswerBody | null = null;
-      let control: SendControl | null = null;
       const { json, messageIds } = encodeTurn(ask, newId);
       const question = createQuestionBody(json);
-      const call = (): SendControl =>
-        exits.send(session.exit, toRequest(session, question, clearance, profile), {
-          onHead(status, headers) {
-            question.release();
-            if (control === null) return;
-            body = openBody({ status, headers, session, turn: ask.turn }, reader, control, socket);
-            return body.reader;
-          },
-          onBytes() {},
-          onEnd() {},
-          onFailure(error) {
-            socket.decline(false);
-            reader.onFailure(error);
-          },
-        });
+      const call = new Call({ session, turn: ask.turn, askedIds: messageIds, question, reader });
       const socket = sockets.prepare(session, () => {
-        control = call();
+        call.begin(exits.send(session.exit, toRequest(session, question, clearance, profile), call));
       });
-      return {
-        askedIds: messageIds,
-        pause() {
-          socket.pause();
-          if (body === null) control?.pause();
-          else body.pause();
-        },
-        resume() {
-          socket.resume();
-          control?.resume();
-          body?.resume();
-        },
-        abort() {
-          socket.abort();
-          control?.abort();
-          body?.drop();
-        },
-      };
+      call.sit(socket);
+      return call;
     },
   };
+}
+
+interface CallFacts {
+  readonly session: Session;
+  readonly turn: Turn;
+  readonly askedIds: readonly string[];
+  readonly question: QuestionBody;
+  readonly reader: StreamReader;
+}
+
+/** One conversation call: its caller's control, and what is told of its answer until that has a reader. */
+class Call implements StreamControl, ResponseReader {
+  readonly #facts: CallFacts;
+  #socket: SocketTicket | null = null;
+  #control: SendControl | null = null;
+  #body: AnswerBody | null = null;
+
+  constructor(facts: CallFacts) {
+    this.#facts = facts;
+  }
+
+  get askedIds(): readonly string[] {
+    return this.#facts.askedIds;
+  }
+
+  /** It has been sent. */
+  begin(control: SendControl): void {
+    this.#control = control;
+  }
+
+  sit(socket: SocketTicket): void {
+    this.#socket = socket;
+  }
+
+  onHead(status: number, headers: ResponseHeaders): BodyReader | void {
+    const { question, reader, session, turn } = this.#facts;
+    const [control, socket] = [this.#control, this.#socket];
+    question.release();
+    if (control === null || socket === null) return;
+    this.#body = openBody({ status, headers, session, turn }, reader, control, socket);
+    return this.#body.reader;
+  }
+
+  onBytes(): void {}
+
+  onEnd(): void {}
+
+  onFailure(error: ChatError): void {
+    this.#socket?.decline(false);
+    this.#facts.reader.onFailure(error);
+  }
+
+  pause(): void {
+    this.#socket?.pause();
+    if (this.#body === null) this.#control?.pause();
+    else this.#body.pause();
+  }
+
+  resume(): void {
+    this.#socket?.resume();
+    this.#control?.resume();
+    this.#body?.resume();
+  }
+
+  abort(): void {
+    this.#socket?.abort();
+    this.#control?.abort();
+    this.#body?.drop();
+  }
 }
 
 function toRequest(
@@ -93,20 +134,24 @@ function toRequest(
     origin: session.origin,
     method: 'POST',
     path: `${basePath(session)}/conversation`,
-    headers: withHeaders(baseHeaders(session, profile), EVENT_STREAM, {
-      ...toHeaders(clearance),
-      'content-length': String(question.bytes),
-    }),
+    headers: toHeaders(session, question, clearance, profile),
     body: question.sent,
   };
 }
 
-function toHeaders({ requirementsToken, proofToken, arkoseToken }: Clearance): Headers {
-  return {
-    ...(requirementsToken === null ? {} : { 'openai-sentinel-chat-requirements-token': requirementsToken }),
-    ...(proofToken === null ? {} : { 'openai-sentinel-proof-token': proofToken }),
-    ...(arkoseToken === null ? {} : { 'openai-sentinel-arkose-token': arkoseToken }),
-  };
+function toHeaders(
+  session: Session,
+  question: QuestionBody,
+  { requirementsToken, proofToken, arkoseToken }: Clearance,
+  profile: ClientProfile,
+): Headers {
+  const headers = baseHeaders(session, profile);
+  headers['accept'] = 'text/event-stream';
+  if (requirementsToken !== null) headers['openai-sentinel-chat-requirements-token'] = requirementsToken;
+  if (proofToken !== null) headers['openai-sentinel-proof-token'] = proofToken;
+  if (arkoseToken !== null) headers['openai-sentinel-arkose-token'] = arkoseToken;
+  headers['content-length'] = String(question.bytes);
+  return headers;
 }
 
 interface AnswerHead {

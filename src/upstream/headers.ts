@@ -8,18 +8,26 @@ export interface ClientProfile {
 }
 
 export type Headers = Readonly<Record<string, string>>;
+type OwnHeaders = Record<string, string>;
 
-/** What a browser on the gateway's own page sends with every call. */
-export function baseHeaders(session: Session, profile: ClientProfile): Headers {
-  const own = { 'content-type': 'application/json', 'oai-device-id': session.deviceId };
-  return withHeaders(pageHeaders(session.origin, profile), own, credentials(session));
+/** What a browser on the gateway's own page sends with every call; the caller's own. */
+export function baseHeaders({ origin, deviceId, identity }: Session, profile: ClientProfile): OwnHeaders {
+  // A literal that spreads many and goes on with its own takes 4.6 us, this 0.5.
+  const headers: OwnHeaders = Object.assign({}, pageHeaders(origin, profile));
+  headers['content-type'] = 'application/json';
+  headers['oai-device-id'] = deviceId;
+  if (identity.token === null) return headers;
+  headers['authorization'] = `Bearer ${identity.token}`;
+  if (identity.accountId !== null) headers['chatgpt-account-id'] = identity.accountId;
+  return headers;
 }
 
 /** The same for a page, which belongs to nobody: no token, no device. */
 export function pageHeaders(base: string, profile: ClientProfile): Headers {
-  const known = pages.get(profile) ?? new Map<string, Headers>();
-  const headers = known.get(base) ?? toPageHeaders(base, profile);
-  pages.set(profile, known.set(base, headers));
+  const known = pages.get(profile)?.get(base);
+  if (known !== undefined) return known;
+  const headers = toPageHeaders(base, profile);
+  pages.set(profile, (pages.get(profile) ?? new Map<string, Headers>()).set(base, headers));
   return headers;
 }
 
@@ -45,11 +53,6 @@ function toPageHeaders(base: string, { userAgent, authKey }: ClientProfile): Hea
   };
 }
 
-/** The headers in their order. A literal that spreads many and goes on with its own takes 4.6 us, this 0.5. */
-export function withHeaders(headers: Headers, ...more: readonly Headers[]): Headers {
-  return Object.assign({}, headers, ...more) as Headers;
-}
-
 /** What names the browser itself, with whatever it asks for. */
 export function browserHeaders({ userAgent }: Pick<ClientProfile, 'userAgent'>): Headers {
   return { ...clientHints(userAgent), 'user-agent': userAgent };
@@ -58,14 +61,6 @@ export function browserHeaders({ userAgent }: Pick<ClientProfile, 'userAgent'>):
 /** `/backend-api` for an account, `/backend-anon` for a visitor. */
 export function basePath({ identity }: Session): string {
   return identity.token === null ? '/backend-anon' : '/backend-api';
-}
-
-function credentials({ identity }: Session): Headers {
-  if (identity.token === null) return {};
-  return {
-    authorization: `Bearer ${identity.token}`,
-    ...(identity.accountId === null ? {} : { 'chatgpt-account-id': identity.accountId }),
-  };
 }
 
 // Only Chromium browsers send client hints, and theirs repeat what the user agent says.

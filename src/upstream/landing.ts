@@ -18,8 +18,11 @@ export interface LandingOptions {
   readonly timeoutMs: number;
 }
 
-/** Never fails but with the signal's reason: a page that cannot be had is replaced by a stand-in. */
-export type Landing = (session: Session, signal: AbortSignal) => Promise<LandingPage>;
+/**
+ * At once what is known. Never fails but with the signal's reason: a page that cannot be had is replaced by
+ * a stand-in.
+ */
+export type Landing = (session: Session, signal: AbortSignal) => LandingPage | Promise<LandingPage>;
 
 const PAGE_LIFE_MS = 15 * 60_000;
 /** A page that failed is tried again soon, but not before every chat. */
@@ -52,7 +55,7 @@ export function createLanding(options: LandingOptions): Landing {
     return page ?? standIn(origin);
   }
 
-  return async (session, signal) => {
+  return (session, signal) => {
     signal.throwIfAborted();
     const known = cached.get(session.origin);
     if (known !== undefined && nowMs() < known.endsMs) return known.page;

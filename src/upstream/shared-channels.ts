@@ -1,3 +1,4 @@
+import { Link, LinkedList } from '../linked-list.ts';
 import { SocketChannel } from './socket-channel.ts';
 import type { SocketChannelOptions } from './socket-channel.ts';
 
@@ -5,12 +6,22 @@ const MAX_CHANNELS = 1_000;
 
 type Join = (channel: SocketChannel) => void;
 
+interface Call {
+  readonly caller: string;
+  readonly join: Join;
+}
+
+/** Waits for its caller's next socket, until it leaves. */
+export type Waiting = Pick<Link<Call>, 'leave'>;
+
 /** The sockets that stand, by caller, and the calls that have none and join the next of their caller. */
 export class SharedChannels {
   readonly #channels = new Map<string, SocketChannel>();
-  readonly #waiting = new Map<string, Set<Join>>();
+  readonly #waiting = new LinkedList<Call>();
 
   find(caller: string): SocketChannel | null {
+    // Nearly always, and a caller's name is as long as his token: it takes time to be hashed.
+    if (this.#channels.size === 0) return null;
     return this.#channels.get(caller) ?? null;
   }
 
@@ -20,18 +31,21 @@ export class SharedChannels {
     const onClosed = (): void => void this.#channels.delete(caller);
     const channel = new SocketChannel({ ...options, onClosed });
     this.#channels.set(caller, channel);
-    for (const join of this.#waiting.get(caller) ?? []) join(channel);
-    this.#waiting.delete(caller);
+    for (let link = this.#waiting.first; link !== null;) {
+      const { value, after } = link;
+      if (value.caller === caller) {
+        link.leave();
+        value.join(channel);
+      }
+      link = after;
+    }
     return channel;
   }
 
-  /** Calls `join` once, when a socket of `caller` is opened, unless the function returned is called before. */
-  await(caller: string, join: Join): () => void {
-    const waiting = this.#waiting.get(caller) ?? new Set();
-    this.#waiting.set(caller, waiting.add(join));
-    return () => {
-      waiting.delete(join);
-      if (waiting.size === 0 && this.#waiting.get(caller) === waiting) this.#waiting.delete(caller);
-    };
+  /** Calls `join` once, when a socket of `caller` is opened. Every waiting must be left. */
+  await(caller: string, join: Join): Waiting {
+    const link = new Link({ caller, join });
+    this.#waiting.append(link);
+    return link;
   }
 }

@@ -9,8 +9,10 @@ import type { SocketAddress } from './open-socket.ts';
 import { parseSocketUrl } from './protocol/socket-frame.ts';
 import type { HandOver } from './protocol/socket-frame.ts';
 import { SharedChannels } from './shared-channels.ts';
+import type { Waiting } from './shared-channels.ts';
 import { SocketChannel } from './socket-channel.ts';
 import { createSocketModes } from './socket-modes.ts';
+import type { SocketModes } from './socket-modes.ts';
 import type { SocketTurn } from './socket-turn.ts';
 
 const SHARED_IDLE_MS = 60_000;
@@ -47,15 +49,6 @@ export interface SocketTicket {
   abort(): void;
 }
 
-interface Place {
-  readonly channel: SocketChannel;
-  readonly turn: SocketTurn;
-}
-
-interface Seat {
-  place: Place | null;
-}
-
 export function createWebSocketAnswers(options: WebSocketAnswersOptions): WebSocketAnswers {
   const { exits, profile, random } = options;
   const open = createOpenSocket(exits);
@@ -83,9 +76,9 @@ export function createWebSocketAnswers(options: WebSocketAnswersOptions): WebSoc
   }
 
   /** The socket that stands already, or was needed lately: its frames may come before the hand-over is read. */
-  function earlyChannel(session: Session, caller: string): SocketChannel | null {
+  function earlyChannel(session: Session, mode: string, caller: string): SocketChannel | null {
     const known = shared.find(caller);
-    if (known !== null || !modes.has(callerKey(session))) return known;
+    if (known !== null || !modes.has(mode)) return known;
     const idleMs = options.sharedIdleMs ?? SHARED_IDLE_MS;
     return shared.open(caller, { open, random, idleMs, locate: (signal) => register(session, signal) });
   }
@@ -101,44 +94,82 @@ export function createWebSocketAnswers(options: WebSocketAnswersOptions): WebSoc
     prepare(session, ready) {
       const mode = session.identity.token === null ? null : callerKey(session);
       const caller = mode === null ? null : `${session.exit} ${mode}`;
-      const seat: Seat = { place: null };
-      const sit = (channel: SocketChannel): Place => (seat.place = { channel, turn: channel.join() });
-      const early = caller === null ? null : earlyChannel(session, caller);
-      const stopAwaiting = caller === null || early !== null ? () => {} : shared.await(caller, sit);
-      let isLeft = false;
-      let isPaused = false;
-      if (early === null) ready();
-      else sit(early).channel.whenSettled(() => isLeft || ready());
-      return {
-        take(handOver, reader) {
-          if (mode !== null) modes.remember(mode);
-          stopAwaiting();
-          const known = seat.place?.channel.isGone === false ? seat.place : null;
-          const { channel, turn } = known ?? sit(lateChannel(session, caller, handOver.url));
-          channel.claim(turn, handOver, reader);
-          if (isPaused) turn.pause();
-        },
-        decline(asStream) {
-          if (asStream && mode !== null) modes.forget(mode);
-          stopAwaiting();
-          seat.place?.turn.release();
-        },
-        pause() {
-          isPaused = true;
-          seat.place?.turn.pause();
-        },
-        resume() {
-          isPaused = false;
-          seat.place?.turn.resume();
-        },
-        abort() {
-          isLeft = true;
-          stopAwaiting();
-          seat.place?.turn.abort();
-        },
-      };
+      const ticket = new Ticket(modes, mode, (url) => lateChannel(session, caller, url));
+      const early = mode === null || caller === null ? null : earlyChannel(session, mode, caller);
+      if (early !== null) ticket.sitEarly(early, ready);
+      else {
+        if (caller !== null) ticket.awaits = shared.await(caller, (channel) => ticket.sit(channel));
+        ready();
+      }
+      return ticket;
     },
   };
+}
+
+interface Place {
+  readonly channel: SocketChannel;
+  readonly turn: SocketTurn;
+}
+
+class Ticket implements SocketTicket {
+  readonly #modes: SocketModes;
+  /** The caller, as the modes know him; null: a visitor. */
+  readonly #mode: string | null;
+  readonly #lateChannel: (url: string) => SocketChannel;
+  #place: Place | null = null;
+  #isLeft = false;
+  #isPaused = false;
+  /** For a socket that somebody else's call may open meanwhile. */
+  awaits: Waiting | null = null;
+
+  constructor(modes: SocketModes, mode: string | null, lateChannel: (url: string) => SocketChannel) {
+    this.#modes = modes;
+    this.#mode = mode;
+    this.#lateChannel = lateChannel;
+  }
+
+  sit(channel: SocketChannel): Place {
+    this.#place = { channel, turn: channel.join() };
+    return this.#place;
+  }
+
+  sitEarly(channel: SocketChannel, ready: () => void): void {
+    this.sit(channel);
+    channel.whenSettled(() => {
+      if (!this.#isLeft) ready();
+    });
+  }
+
+  take(handOver: HandOver, reader: StreamReader): void {
+    if (this.#mode !== null) this.#modes.remember(this.#mode);
+    this.awaits?.leave();
+    const known = this.#place?.channel.isGone === false ? this.#place : null;
+    const { channel, turn } = known ?? this.sit(this.#lateChannel(handOver.url));
+    channel.claim(turn, handOver, reader);
+    if (this.#isPaused) turn.pause();
+  }
+
+  decline(asStream: boolean): void {
+    if (asStream && this.#mode !== null) this.#modes.forget(this.#mode);
+    this.awaits?.leave();
+    this.#place?.turn.release();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#place?.turn.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#place?.turn.resume();
+  }
+
+  abort(): void {
+    this.#isLeft = true;
+    this.awaits?.leave();
+    this.#place?.turn.abort();
+  }
 }
 
 function callerKey({ origin, identity }: Session): string {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
-import { browserConfig, cutConfig } from '../../src/sentinel/browser-config.ts';
+import { browserConfig } from '../../src/sentinel/browser-config.ts';
 import { encodeConfig } from '../../src/sentinel/counter-text.ts';
 import {
   encodeAnswer,
@@ -15,6 +15,7 @@ import { fitToSeed } from '../../src/sentinel/fit-to-seed.ts';
 import { createNodeHasher } from '../../src/sentinel/node-hasher.ts';
 import type { SearchContext } from '../../src/sentinel/proof.ts';
 import type { ProofTask, ProofText } from '../../src/threads/tasks.ts';
+import { cutConfig } from '../helpers/cut-config.ts';
 
 const SCRIPT = 'https://cdn.oaistatic.com/_next/static/abc/_ssgManifest.js?dpl=0123456789abcdef';
 const DATE = 'Mon Jul 01 2024 10:00:00 GMT-0500 (Eastern Standard Time)';
@@ -174,9 +175,23 @@ t.test('a browser config has the agent, the counters and the page in their place
   const entries = JSON.parse(Buffer.from(encodeConfig(text, 7), 'base64').toString()) as unknown[];
   t.equal(entries.length, 18);
   t.match(entries, { 1: DATE, 3: 7, 4: AGENT, 5: SCRIPT, 6: 'prod-1', 9: 3, 14: 'an-id', 15: '' });
-  const token = requirementsToken(text, '0.123', (wanted) => searchProof(wanted, context()));
+  const token = requirementsToken(text, () => 0.5);
   t.match(token, /^gAAAAAC[A-Za-z0-9+/]+=*$/);
-  t.equal((JSON.parse(Buffer.from(token.slice(7), 'base64').toString()) as unknown[])[4], AGENT);
+  const sent = JSON.parse(Buffer.from(token.slice(7), 'base64').toString()) as unknown[];
+  t.match(sent, { 3: 10, 4: AGENT, 9: 5 });
+  t.end();
+});
+
+t.test('a requirements token looks as if it had been searched', (t) => {
+  const nonces = (draws: number[]): number[] =>
+    draws.map((draw) => {
+      const token = requirementsToken(CONFIG_18, () => draw);
+      return (JSON.parse(Buffer.from(token.slice(7), 'base64').toString()) as number[])[3] as number;
+    });
+  t.same(nonces([0, 1 / 16 - 1e-9, 1 / 16 + 1e-9, 1 - 2 ** -53]), [0, 0, 1, 499]);
+  const even = nonces(Array.from({ length: 1_000 }, (_, at) => (at + 0.5) / 1_000));
+  const mean = even.reduce((sum, nonce) => sum + nonce, 0) / even.length;
+  t.ok(Math.abs(mean - 15) < 0.5, 'fifteen tries fail on average before the one that does not');
   t.end();
 });
 

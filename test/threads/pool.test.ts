@@ -6,7 +6,6 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import t from 'tap';
 import type { Test } from 'tap';
-import { cutConfig } from '../../src/sentinel/browser-config.ts';
 import { passes } from '../../src/sentinel/proof.ts';
 import { expectedTries } from '../../src/threads/expected-tries.ts';
 import { Line } from '../../src/threads/line.ts';
@@ -14,6 +13,7 @@ import type { Queued, Urgency } from '../../src/threads/line.ts';
 import { createProofPool } from '../../src/threads/pool.ts';
 import type { ProofAnswer, ProofPool, ProofPoolOptions } from '../../src/threads/pool.ts';
 import type { ProofPuzzle } from '../../src/threads/tasks.ts';
+import { cutConfig } from '../helpers/cut-config.ts';
 
 const TEXT = cutConfig([
   3000,

@@ -3,13 +3,13 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { createSHA3 } from 'hash-wasm';
 import t from 'tap';
-import { cutConfig } from '../../src/sentinel/browser-config.ts';
 import { encodeConfig } from '../../src/sentinel/counter-text.ts';
 import { createNodeHasher } from '../../src/sentinel/node-hasher.ts';
 import { searchProof } from '../../src/sentinel/proof.ts';
 import type { ProofResult, ProofTask, ProofText } from '../../src/threads/tasks.ts';
 import { loadKernel } from '../../workers/kernel/load.ts';
 import solve, { engine } from '../../workers/proof.ts';
+import { cutConfig } from '../helpers/cut-config.ts';
 
 type Search = (task: ProofTask, isCancelled: () => boolean) => ProofResult;
 

