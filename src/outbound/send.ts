@@ -116,7 +116,7 @@ class Sending implements SendControl, Parcel, Dispatcher.DispatchHandler {
 
   toOptions(prefix: string): Dispatcher.DispatchOptions {
     const { method, path, headers, body } = this.#request;
-    // The dispatcher changes no headers and takes whatever can be iterated; its types know better.
+    // The dispatcher leaves the headers as they are, and takes whatever can be iterated: its types ask for more.
     return {
       method,
       path: prefix + path,
