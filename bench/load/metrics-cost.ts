@@ -1,3 +1,4 @@
+import { nodeUnderLoad } from '../_util/node-under-load.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toSpread, toText } from '../_util/spread.ts';
 import type { Report } from '../_util/report.ts';
@@ -101,7 +102,7 @@ function meteredWay(meters: Meters): Way {
     name: `metrics ${meters}`,
     async start(origin, core) {
       const env = { HOST: '127.0.0.1', PORT: '0', CHATGPT_BASE_URL: origin, METERS: meters };
-      const child = await startChild('./metered-server.js', env, core);
+      const child = await startChild('./metered-server.js', env, { core, node: nodeUnderLoad.path });
       return { port: child.port, pids: () => [child.pid], stop: async () => child.stop() };
     },
   };

@@ -169,7 +169,8 @@ export function createClearance(options: ClearanceOptions): Clearances {
     const search = searchOrder.choose(session.origin);
     const { scripts, buildId } = page;
     const text = browserConfig({ userAgent: profile.userAgent, scripts, buildId }, context, search);
-    const wanted = await fetchRequirements(call, session, requirementsToken(text, random), signal);
+    const p = requirementsToken(text, String(random()), options.searchHere);
+    const wanted = await fetchRequirements(call, session, p, signal);
     refuseTooHard(wanted.proof, options.hardestDifficulty);
     return { wanted, search, text };
   }

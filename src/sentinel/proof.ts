@@ -17,8 +17,8 @@ export interface SearchContext {
 
 const ANSWER_PREFIX = 'gAAAAAB';
 const REQUIREMENTS_PREFIX = 'gAAAAAC';
-/** How often a try at a requirements token fails: its difficulty is `0fffff`. */
-const REQUIREMENTS_FAILURE = 15 / 16;
+/** About 16 tries. The backend never learns the seed; it is searched all the same, as a page does. */
+const REQUIREMENTS_DIFFICULTY = '0fffff';
 /** A token that was not found by then does as well. */
 const REQUIREMENTS_TRIES = 500;
 /** Some 250 us of hashing between two looks at the cancel flag. */
@@ -75,20 +75,21 @@ export function encodeAnswer(base64: string): string {
 /** One search from beginning to end, on the thread that asks. */
 export type SearchHere = (task: ProofTask) => ProofResult;
 
-/**
- * The `p` of a requirements call. A page searches it as it searches a proof, under a seed of its own that the
- * backend never learns: nobody can tell the counter that was found from one drawn as such searches end. So it
- * is drawn, which spares each chat 16 hashes; in a `tail` text all that varies is drawn already.
- */
-export function requirementsToken(text: ProofText, random: () => number): string {
-  const counter = text.search === 'tail' ? 0 : drawTries(random);
-  return REQUIREMENTS_PREFIX + encodeConfig(text, counter);
-}
+const NO_CANCEL = new SharedArrayBuffer(4);
 
-/** How many tries failed before one that did not. */
-function drawTries(random: () => number): number {
-  const failed = Math.floor(Math.log(1 - random()) / Math.log(REQUIREMENTS_FAILURE));
-  return Math.min(failed, REQUIREMENTS_TRIES - 1);
+/** The `p` of a requirements call. Takes some 16 hashes, so it is cheaper done than handed to a thread. */
+export function requirementsToken(text: ProofText, seed: string, search: SearchHere): string {
+  const result = search({
+    type: 'proof',
+    seed,
+    difficulty: REQUIREMENTS_DIFFICULTY,
+    text,
+    from: 0,
+    tries: REQUIREMENTS_TRIES,
+    cancel: NO_CANCEL,
+  });
+  const answer = result.type === 'solved' ? result.answer : encodeConfig(text, 0);
+  return REQUIREMENTS_PREFIX + answer;
 }
 
 interface Target {

@@ -9,8 +9,8 @@ export interface LocalSearch {
 }
 
 /**
- * What searches on the main thread, where a proof is too easy to be worth a thread: a loop around node's own
- * hash, for which nothing has to be loaded; 16 tries take it 66 us, the threads' compiled search 24.
+ * What searches on the main thread: a loop around node's own hash, for which nothing has to be loaded. Each
+ * chat has a requirements token to be found, in 66 us; the threads' compiled search takes 24.
  */
 export function createLocalSearch(): LocalSearch {
   const context = { hasher: createNodeHasher(), isCancelled: () => false };
