@@ -3,9 +3,9 @@ import type { Sample } from './exposition.ts';
 
 const GAP_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-export const TICK_MS = 25;
+export const TICK_MS = 50;
 /** So many gaps that begin between two ticks are measured: 1,000 in a second. */
-export const MEASURED_PER_TICK = 25;
+export const MEASURED_PER_TICK = 50;
 /** Of those beyond, each is measured with a chance of one in so many. */
 export const ONE_IN = 16;
 /** A gap over which the ticks went on by so much is long, and counted in any case. */
