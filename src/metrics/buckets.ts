@@ -14,13 +14,12 @@ export class Buckets {
     this.#counts = new Float64Array(bounds.length + 1);
   }
 
-  /** @param times a member of a sample stands for so many of its like */
-  observe(value: number, times = 1): void {
+  observe(value: number): void {
     const bounds = this.#bounds;
     let at = 0;
     while (at < bounds.length && value > (bounds[at] as number)) at += 1;
-    this.#counts[at] = (this.#counts[at] as number) + times;
-    this.#sum += value * times;
+    this.#counts[at] = (this.#counts[at] as number) + 1;
+    this.#sum += value;
   }
 
   samples(labels = ''): Sample[] {

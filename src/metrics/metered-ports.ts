@@ -1,6 +1,5 @@
 import type { ChatPorts, StreamControl, StreamReader } from '../chat/ports.ts';
 import type { ChatError } from '../errors.ts';
-import type { StreamGaps } from './gap-meter.ts';
 import type { PhaseMeter } from './phase-meter.ts';
 import type { TurnMeter } from './turn-meter.ts';
 
@@ -66,8 +65,8 @@ class MeteredStream implements StreamReader, StreamControl {
   /** Null: in none. */
   #phase: PhaseMeter | null = null;
   #sinceMs = NaN;
-  /** Null: upstream has not accepted the turn. */
-  #gaps: StreamGaps | null = null;
+  /** When the last part came; 0: there was none, or the client kept us from reading on. */
+  #lastMs = 0;
 
   constructor(reader: StreamReader, meter: TurnMeter) {
     this.#reader = reader;
@@ -86,7 +85,7 @@ class MeteredStream implements StreamReader, StreamControl {
   }
 
   pause(): void {
-    this.#gaps?.forget();
+    this.#lastMs = 0;
     this.#control?.pause();
   }
 
@@ -102,12 +101,13 @@ class MeteredStream implements StreamReader, StreamControl {
   onOpen(): void {
     this.#leave();
     this.#enter(this.#meter.phases.streaming);
-    this.#gaps = this.#meter.openGaps();
     this.#reader = this.#reader.onOpen() ?? this.#reader;
   }
 
   onBytes(chunk: Uint8Array): void {
-    this.#gaps?.part();
+    const nowMs = this.#meter.nowMs();
+    if (this.#lastMs !== 0) this.#meter.gap(nowMs - this.#lastMs);
+    this.#lastMs = nowMs;
     this.#reader.onBytes(chunk);
   }
 
