@@ -1,7 +1,6 @@
 import { EventDecoder } from '../sse/event-decoder.ts';
 import { LineDecoder } from '../sse/line-decoder.ts';
 import type { StreamDecoder } from '../upstream/protocol/stream-decoder.ts';
-import { SpentBuffer } from './spent-buffer.ts';
 import { TextFrames } from '../upstream/protocol/text-frames.ts';
 
 const MAX_EVENT_BYTES = 8 * 1024 * 1024;
@@ -19,7 +18,6 @@ export class AnswerBytes {
   readonly #decoder: StreamDecoder;
   readonly #events: EventDecoder;
   readonly #lines: LineDecoder;
-  readonly #spent = new SpentBuffer();
 
   constructor(decoder: StreamDecoder) {
     const { beginning } = decoder;
@@ -38,9 +36,7 @@ export class AnswerBytes {
     );
   }
 
-  /** The chunk is ours from now on: its memory is gone when the next one comes. */
   push(chunk: Uint8Array): void {
-    this.#spent.followedBy(chunk);
     this.#lines.push(chunk);
   }
 

@@ -5,6 +5,7 @@ import { ChatError } from '../errors.ts';
 import { createBodyCollector, decompress } from '../outbound/exchange.ts';
 import type { BodyReader, ResponseHeaders, SendControl } from '../outbound/send.ts';
 import { toSafeText } from './protocol/safe-text.ts';
+import { SpentBuffer } from './spent-buffer.ts';
 
 /** What is done with the bytes of an answer once its head is known. Tells its reader one ending at most. */
 export interface AnswerBody {
@@ -23,10 +24,19 @@ const BAD_BODY_TIMEOUT_MS = 5_000;
 const DECODER_BUFFER_BYTES = 64 * 1024;
 const DECODER_STEP_BYTES = 16 * 1024;
 
-/** The stream as it comes. */
+/** The stream as it comes; a reader keeps nothing of the bytes. */
 export function createPlainBody(reader: StreamReader, control: SendControl): AnswerBody {
+  const taker = reader.onOpen() ?? reader;
+  const spent = new SpentBuffer();
   return {
-    reader: reader.onOpen() ?? reader,
+    reader: {
+      onBytes(chunk) {
+        spent.followedBy(chunk);
+        taker.onBytes(chunk);
+      },
+      onEnd: () => taker.onEnd(),
+      onFailure: (error) => taker.onFailure(error),
+    },
     pause: () => control.pause(),
     resume: () => {},
     drop: () => {},
