@@ -76,9 +76,7 @@ t.test('errors of a request: code, message, and where their causes were made', (
     'failed',
     thrownBy(() => Buffer.from(0 as never)),
   );
-  t.match(last().error.causes, [
-    { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', at: [/\bfrom /] },
-  ]);
+  t.match(last().error.causes, [{ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE', at: [/\bfrom /] }]);
   log.logRequest({
     ...RECORD,
     status: 500,

@@ -3,6 +3,8 @@ import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import type { Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -13,6 +15,8 @@ import { ask, startGateway, startSite } from './site.ts';
 import type { Site } from './site.ts';
 
 const MIB = 1024 * 1024;
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 interface World {
   readonly site: Site;
@@ -61,7 +65,7 @@ t.test('an upload of 200 MB costs no memory, in either framing', async (t) => {
   for (const framing of ['content-length: 209715200', 'transfer-encoding: chunked']) {
     const client = await dial(t, all.port);
     client.socket.write(`POST /upload HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n`);
-    const before = process.memoryUsage();
+    const before = heldBytes();
     let peak = 0;
     for (let sent = 0; sent < 200; sent += 1) {
       const isChunked = framing.startsWith('t');
@@ -69,13 +73,12 @@ t.test('an upload of 200 MB costs no memory, in either framing', async (t) => {
       const isFull = !client.socket.write(block);
       if (isChunked) client.socket.write('\r\n');
       if (isFull) await once(client.socket, 'drain');
-      const { external, arrayBuffers } = process.memoryUsage();
-      peak = Math.max(peak, external + arrayBuffers - before.external - before.arrayBuffers);
+      if (sent % 10 === 0) peak = Math.max(peak, heldBytes() - before);
     }
     if (framing.startsWith('t')) client.socket.write('0\r\n\r\n');
     t.ok(await until(() => client.text().includes('thanks'), 20_000), framing);
     t.equal(received, 200 * MIB);
-    t.ok(peak < 190 * MIB, `at most ${Math.round(peak / MIB)} MiB more, garbage included`);
+    t.ok(peak < 60 * MIB, `at most ${Math.round(peak / MIB)} MiB more`);
     client.socket.destroy();
   }
   t.ok(await isFree(all));
@@ -189,7 +192,8 @@ t.test('a client that leaves takes its upstream along, wherever it leaves', asyn
 t.test('an early refusal of an upload is passed on, and the connection goes on', async (t) => {
   const all = await world(t, (request, response) => {
     if (request.url === '/next') return void response.end('fine');
-    response.writeHead(413, { 'content-length': '8', connection: 'close' }).end('too much');
+    // Who closes at once, with bytes unread, takes back what was said: newer versions of Node.js do.
+    response.writeHead(413, { 'content-length': '8' }).end('too much');
     setTimeout(() => request.socket.destroy(), 20);
   });
   const client = await dial(t, all.port);
@@ -350,3 +354,9 @@ t.test('an address that upstream answers is asked again on the same connection',
   for (let turn = 0; turn < 5; turn += 1) t.equal((await ask(all.port, '/')).body.length, 10);
   t.equal(all.site.connections(), 1);
 });
+
+/** Outside the heap, without garbage. */
+function heldBytes(): number {
+  collect();
+  return process.memoryUsage().external;
+}
