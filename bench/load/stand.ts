@@ -16,10 +16,14 @@ export interface Stand {
   stop(): void;
 }
 
+/** Of the machine; asked for before the bench itself is pinned. */
+let cores: readonly number[] | null = null;
+
 /** With two cores the proxy has one for itself, with three all have. */
 export async function startStand(): Promise<Stand> {
-  const cores = usableCores();
-  const [proxyCore = null, upstreamCore = null, generatorCore = upstreamCore] = cores;
+  const all = (cores ??= usableCores());
+  const [proxyCore = null, upstreamCore = null, generatorCore = upstreamCore] = all;
+  if (upstreamCore !== null) moveTo([upstreamCore]);
   const upstream = await startChild('./upstream.js', {}, { core: upstreamCore });
   const generator = await startChild('./generator.js', {}, { core: generatorCore });
   return {
@@ -38,8 +42,14 @@ export async function startStand(): Promise<Stand> {
     stop() {
       generator.stop();
       upstream.stop();
+      if (all.length > 0) moveTo(all);
     },
   };
+}
+
+/** Where the bench itself runs: it reads what a proxy logs, which on the proxy's core would hold that up. */
+function moveTo(wanted: readonly number[]): void {
+  spawnSync('taskset', ['-a', '-c', '-p', wanted.join(','), String(process.pid)]);
 }
 
 /** None, where processes cannot be pinned or there is but one. The last is the quietest as a rule. */
