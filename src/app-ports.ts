@@ -25,7 +25,7 @@ import type { ClientProfile } from './upstream/headers.ts';
 import { createModelLists } from './upstream/models.ts';
 import { createPendingDrawings } from './upstream/pending-drawings.ts';
 import type { WarmUpOptions } from './warm-up.ts';
-import { randomUuid } from './random-uuid.ts';
+import { randomUuid } from './random-ids.ts';
 
 /** In place of what outlives a rehearsal or serves others beside: the disk and the threads. */
 export interface AppProps {

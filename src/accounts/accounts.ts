@@ -19,7 +19,7 @@ import type { RefreshSchedule } from './refresh-schedule.ts';
 import { createRefresh } from './refresh.ts';
 import { openStore } from './store.ts';
 import type { Store } from './store.ts';
-import { randomUuid } from '../random-uuid.ts';
+import { randomUuid } from '../random-ids.ts';
 
 export interface AccountsOptions {
   /** DATA_DIR, DATA_KEY and KEYS_FILE. */

@@ -1,4 +1,4 @@
-import { createRequestId } from './request-id.ts';
+import { randomHex } from '../random-ids.ts';
 import type { HttpRequest, HttpResponse } from './uws.ts';
 
 /** Everything about a request but its body, copied while the native request is still valid. */
@@ -104,5 +104,5 @@ function addressOf(res: HttpResponse): string {
 /** The caller's own id when it is fit for logs and headers. */
 function requestId(proposed: string | undefined): string {
   if (proposed !== undefined && SANE_ID.test(proposed)) return proposed;
-  return createRequestId();
+  return `req_${randomHex()}`;
 }

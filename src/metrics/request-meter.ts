@@ -23,7 +23,7 @@ interface RouteFigures {
 
 /**
  * Figures of requests, told at the end of each. Its labels become text at a scrape only: the library's counters,
- * which make a text of them for each request to find the right one by, took 2.7 us and this 0.1.
+ * which make a text of them for each request to find the right one by, took 1.1 us and this 0.03 (bench metrics).
  */
 export class RequestMeter {
   readonly #routes = new Map<string, RouteFigures>();

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { randomUuid } from '../src/random-uuid.ts';
+import { randomUuid } from '../src/random-ids.ts';
 
 t.test('uuids of version 4, no two alike, every digit as random as the next', (t) => {
   const count = 20_000;
