@@ -204,6 +204,14 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   });
   let closing: Promise<void> | null = null;
 
+  async function openPages(): Promise<void> {
+    const { signal } = closingDown;
+    const opened = config.chatgptBaseUrls.map((origin) =>
+      sentinel.openPage(accounts.leases.passBy(origin), signal),
+    );
+    await Promise.allSettled(opened);
+  }
+
   async function close(): Promise<void> {
     pressure.stop();
     closingDown.abort();
@@ -234,6 +242,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       void warmUp({
         rehearse: seams.rehearse,
         compileSearch: () => compileSearch(localSearch),
+        ...(seams.opensPages === true && { openPages }),
         metrics,
         isQuiet: () => server.inflight === 0 && elapsedMs() - lastRequestMs > QUIET_MS,
         signal: closingDown.signal,

@@ -13,6 +13,8 @@ export interface WarmUpOptions {
   /** Not given: there is none. Never rejects. */
   readonly rehearse?: ((options: RehearsalOptions) => Promise<void>) | undefined;
   readonly compileSearch: () => Promise<void>;
+  /** Not given: nothing is asked for. Never rejects. */
+  readonly openPages?: (() => Promise<unknown>) | undefined;
   readonly metrics: LateMetrics;
   /** Nobody waits for the thread now, or is likely to in a moment. */
   readonly isQuiet: () => boolean;
@@ -32,19 +34,28 @@ const MAX_WAIT_MS = 2_000;
  *
  * - the threads' search, for the proofs that are short enough to be done here
  * - the rehearsal of streams
+ * - the gateways' landing page, for which the first chat would wait, and a connection to them
  * - a vocabulary, for chats whose tokens are counted: read in slices, then indexed in one go of 80 ms
  * - the rehearsal of whole answers, whose tokens are
  * - the metrics' library: 100 modules, 60 ms of processor time, and nobody looks before the first scrape
  * - web sockets: 14 modules, 36 ms, for backends and web sites that use them
  */
 export async function warmUp(options: WarmUpOptions): Promise<void> {
-  const { rehearse = async () => {}, compileSearch, metrics, isQuiet, signal } = options;
+  const {
+    rehearse = async () => {},
+    compileSearch,
+    openPages = async () => {},
+    metrics,
+    isQuiet,
+    signal,
+  } = options;
   const pause = async (): Promise<void> => {
     if (!(await quietMoment(isQuiet, signal))) throw new Error('not now');
   };
   const steps: readonly (() => Promise<unknown>)[] = [
     compileSearch,
     () => rehearse({ stream: true, pause }),
+    openPages,
     () => readVocabulary('o200k_base'),
     () => loadTokenizer('o200k_base'),
     () => rehearse({ stream: false, pause }),

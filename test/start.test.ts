@@ -16,8 +16,10 @@ import { parseConfig } from '../src/config.ts';
 import { createStage } from '../src/rehearsal-stage.ts';
 import { rehearse } from '../src/rehearsal.ts';
 import { warmUp } from '../src/warm-up.ts';
+import type { RehearsalOptions } from '../src/warm-up.ts';
 import { until } from './helpers/loopback.ts';
-import { startProgram } from './helpers/program.ts';
+import { askChat, startProgram } from './helpers/program.ts';
+import { startUpstream } from './helpers/upstream.ts';
 
 const STATIC_IMPORT = /^(?:import|export) (?:[\w*{},\s$]+ from )?'([^']+)'/gm;
 
@@ -237,4 +239,27 @@ t.test('nobody is rehearsed for while requests come all the time', async (t) => 
     },
   });
   t.same(seen, ['ended', 'metrics']);
+});
+
+t.test('the gateways are asked for their page before the first chat wants it', async (t) => {
+  const [upstream, other] = [await startUpstream(t), await startUpstream(t)];
+  const env = { CHATGPT_BASE_URL: `${upstream.origin},${other.origin}` };
+  const { app, port } = await startProgram(t, env, { opensPages: true });
+  t.ok(await until(() => upstream.asked.length === 1 && other.asked.length === 1));
+  const [page] = upstream.asked;
+  t.match(page, { method: 'GET', path: '/', headers: { authorization: undefined } });
+  t.ok(await until(() => app.inflight.upstreamCalls === 0));
+  t.equal((await askChat(port)).status, 200);
+  const asked = [...upstream.asked, ...other.asked].filter(({ path }) => path === '/');
+  t.equal(asked.length, 2, 'it is not asked for again');
+});
+
+t.test('gateways that answer the challenges themselves have no page to be asked for', async (t) => {
+  const upstream = await startUpstream(t);
+  const env = { CHATGPT_BASE_URL: upstream.origin, CONVERSATION_ONLY: 'true' };
+  let rehearsed = false;
+  const rehearse = async ({ stream }: RehearsalOptions): Promise<void> => void (rehearsed = !stream);
+  await startProgram(t, env, { opensPages: true, rehearse });
+  t.ok(await until(() => rehearsed), 'that comes after the pages');
+  t.same(upstream.asked, []);
 });

@@ -76,6 +76,8 @@ export interface Prepared {
 }
 
 export interface Clearances extends Pick<ChatPorts, 'clear'> {
+  /** Knows the session's gateway before its first chat. Rejects only with the signal's reason. */
+  readonly openPage: (session: Session, signal: AbortSignal) => Promise<void>;
   /**
    * Answers the challenges ahead of a turn, at the threads' leisure. Null: there are none, or one that
    * costs money (Arkose). Rejects as `clear` does.
@@ -129,6 +131,10 @@ export function createClearance(options: ClearanceOptions): Clearances {
     return { requirementsToken: wanted.token, arkoseToken, ...proof };
   }
 
+  async function openPage(session: Session, signal: AbortSignal): Promise<void> {
+    if (!options.conversationOnly) await landing.fetchAhead(session, signal);
+  }
+
   async function answers(challenge: Challenge, signal: AbortSignal): Promise<[Proof, string | null]> {
     const { wanted } = challenge;
     if (wanted.arkose === null) return [await prove(challenge, 'client', signal), null];
@@ -165,7 +171,7 @@ export function createClearance(options: ClearanceOptions): Clearances {
   }
 
   async function fetchChallenge(session: Session, signal: AbortSignal): Promise<Challenge> {
-    const page = await landing(session, signal);
+    const page = await landing.page(session, signal);
     const search = searchOrder.choose(session.origin);
     const { scripts, buildId } = page;
     const text = browserConfig({ userAgent: profile.userAgent, scripts, buildId }, context, search);
@@ -197,7 +203,7 @@ export function createClearance(options: ClearanceOptions): Clearances {
     return result.type === 'solved' ? result.answer : null;
   }
 
-  return { clear, prepare, adopt };
+  return { clear, openPage, prepare, adopt };
 }
 
 /** Another account may have it. */

@@ -4,7 +4,7 @@ import type { Turn } from '../conversation/turn.ts';
 import type { Clearances, Prepared } from './clearance.ts';
 
 export interface PresolvedOptions {
-  readonly clearances: Clearances;
+  readonly clearances: Omit<Clearances, 'openPage'>;
   /** PRESOLVE: so many are kept ready for each account and way that is in use; 0: none. */
   readonly perAccount: number;
   /** In all, with those that are being prepared. Accounts that are no longer busy give way to others. */

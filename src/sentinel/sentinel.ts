@@ -1,6 +1,6 @@
 import type { ChatPorts, Session } from '../chat/ports.ts';
 import { createClearance } from './clearance.ts';
-import type { ClearanceOptions } from './clearance.ts';
+import type { ClearanceOptions, Clearances } from './clearance.ts';
 import { createPresolved } from './presolved.ts';
 import { createProofFeedback } from './proof-feedback.ts';
 import { createSearchOrder } from './search-order.ts';
@@ -16,7 +16,7 @@ export interface SentinelOptions extends Omit<ClearanceOptions, 'searchOrder'> {
 }
 
 /** All that stands between a question and the backend's guard. */
-export interface Sentinel extends Pick<ChatPorts, 'clear' | 'converse'> {
+export interface Sentinel extends Pick<ChatPorts, 'clear' | 'converse'>, Pick<Clearances, 'openPage'> {
   /** Nothing is to be prepared for this account and way: it rests. */
   forget(session: Session): void;
   /** Clearances that wait for a chat, and those being prepared. */
@@ -34,8 +34,9 @@ export function createSentinel(options: SentinelOptions): Sentinel {
   const { converse, powSearch, presolve, onFallback } = options;
   const nowMs = (): number => performance.now();
   const searchOrder = createSearchOrder({ preferred: powSearch, nowMs, onFallback });
+  const clearances = createClearance({ ...options, searchOrder });
   const presolved = createPresolved({
-    clearances: createClearance({ ...options, searchOrder }),
+    clearances,
     perAccount: presolve,
     maxEntries: MAX_PRESOLVED,
     maxAtOnce: PRESOLVED_AT_ONCE,
@@ -45,6 +46,7 @@ export function createSentinel(options: SentinelOptions): Sentinel {
   const forget = (session: Session): void => presolved.forget(session);
   return {
     clear: presolved.clear,
+    openPage: clearances.openPage,
     converse: createProofFeedback({ converse, searchOrder, onRefused: forget }),
     forget,
     presolved,

@@ -18,48 +18,87 @@ export interface LandingOptions {
   readonly timeoutMs: number;
 }
 
-/**
- * At once what is known. Never fails but with the signal's reason: a page that cannot be had is replaced by
- * a stand-in.
- */
-export type Landing = (session: Session, signal: AbortSignal) => LandingPage | Promise<LandingPage>;
+export interface Landing {
+  /**
+   * At once what is known, even when it is due to be fetched again. Never fails but with the signal's reason:
+   * a page that cannot be had is replaced by a stand-in.
+   */
+  readonly page: (session: Session, signal: AbortSignal) => LandingPage | Promise<LandingPage>;
+  /** Before a chat wants it. What cannot be had is left to that chat. Rejects only with the signal's reason. */
+  readonly fetchAhead: (session: Session, signal: AbortSignal) => Promise<void>;
+}
 
-const PAGE_LIFE_MS = 15 * 60_000;
+const FRESH_MS = 15 * 60_000;
 /** A page that failed is tried again soon, but not before every chat. */
-const STAND_IN_LIFE_MS = 60_000;
+const RETRY_MS = 60_000;
+/** Chats do not wait while a page that is due is fetched again, but the page of another day is none. */
+const STALE_MS = 60 * 60_000;
 
 interface CachedPage {
   readonly page: LandingPage;
+  /** From then on it is fetched again. */
+  readonly dueMs: number;
+  /** From then on chats wait for that. */
   readonly endsMs: number;
 }
 
-export function createLanding(options: LandingOptions): Landing {
-  const { exchange, profile, nowMs, timeoutMs } = options;
+export function createLanding({ exchange, profile, nowMs, timeoutMs }: LandingOptions): Landing {
   const cached = new Map<string, CachedPage>();
-  const share = createSharing<LandingPage>();
+  const share = createSharing<LandingPage | null>();
 
-  async function fetchPage(session: Session, signal: AbortSignal): Promise<LandingPage> {
-    const { origin, exit } = session;
+  /** Null: it cannot be had. One at a time from each gateway. */
+  function fetchPage({ origin, exit }: Session, signal: AbortSignal): Promise<LandingPage | null> {
     const headers = { ...pageHeaders(origin, profile), accept: 'text/html' };
     const step = 'the landing page';
-    const page = await exchange(
-      { exit, origin, method: 'GET', path: '/', headers, body: null, timeoutMs, step },
-      signal,
-    )
-      .then(({ status, text }) => (status === 200 ? parseLanding(text) : null))
-      .catch(() => null);
-    if (!signal.aborted) {
-      const endsMs = nowMs() + (page === null ? STAND_IN_LIFE_MS : PAGE_LIFE_MS);
-      cached.set(origin, { page: page ?? standIn(origin), endsMs });
-    }
-    return page ?? standIn(origin);
+    const ask = { exit, origin, method: 'GET', path: '/', headers, body: null, timeoutMs, step } as const;
+    const fetch = async (shared: AbortSignal): Promise<LandingPage | null> => {
+      try {
+        const { status, text } = await exchange(ask, shared);
+        return status === 200 ? parseLanding(text) : null;
+      } catch {
+        return null;
+      }
+    };
+    return share(origin, fetch, signal);
   }
 
-  return (session, signal) => {
-    signal.throwIfAborted();
-    const known = cached.get(session.origin);
-    if (known !== undefined && nowMs() < known.endsMs) return known.page;
-    return share(session.origin, (shared) => fetchPage(session, shared), signal);
+  function keep(origin: string, page: LandingPage, now: number): void {
+    cached.set(origin, { page, dueMs: now + FRESH_MS, endsMs: now + STALE_MS });
+  }
+
+  async function fetchNow(session: Session, signal: AbortSignal): Promise<LandingPage> {
+    const { origin } = session;
+    const page = await fetchPage(session, signal);
+    const now = nowMs();
+    if (page !== null) {
+      keep(origin, page, now);
+      return page;
+    }
+    const instead = standIn(origin);
+    cached.set(origin, { page: instead, dueMs: now + RETRY_MS, endsMs: now + RETRY_MS });
+    return instead;
+  }
+
+  /** Nobody waits for it, and nobody's leaving ends it. */
+  async function refresh(session: Session, { page, endsMs }: CachedPage, now: number): Promise<void> {
+    cached.set(session.origin, { page, dueMs: now + RETRY_MS, endsMs });
+    const fetched = await fetchPage(session, new AbortController().signal);
+    if (fetched !== null) keep(session.origin, fetched, nowMs());
+  }
+
+  return {
+    page(session, signal) {
+      signal.throwIfAborted();
+      const known = cached.get(session.origin);
+      const now = nowMs();
+      if (known === undefined || now >= known.endsMs) return fetchNow(session, signal);
+      if (now >= known.dueMs) void refresh(session, known, now);
+      return known.page;
+    },
+    async fetchAhead(session, signal) {
+      const page = await fetchPage(session, signal);
+      if (page !== null) keep(session.origin, page, nowMs());
+    },
   };
 }
 

@@ -5,7 +5,7 @@ import type { Clearance, Session, StreamControl, StreamReader } from '../../src/
 import type { Ask, Turn } from '../../src/conversation/turn.ts';
 import { ChatError } from '../../src/errors.ts';
 import type { ErrorCode } from '../../src/errors.ts';
-import type { Clearances, Prepared } from '../../src/sentinel/clearance.ts';
+import type { Prepared } from '../../src/sentinel/clearance.ts';
 import { createPresolved } from '../../src/sentinel/presolved.ts';
 import type { Presolved, PresolvedOptions } from '../../src/sentinel/presolved.ts';
 import { createProofFeedback } from '../../src/sentinel/proof-feedback.ts';
@@ -42,7 +42,7 @@ interface Bench {
 /** Presolving over a backend that is made up, by a clock that stands still. */
 function open(options: Partial<PresolvedOptions> = {}): Bench {
   let atOnce = 0;
-  const clearances: Clearances = {
+  const clearances: PresolvedOptions['clearances'] = {
     clear: () => Promise.resolve(clearanceOf('fresh')),
     async prepare(session, signal) {
       bench.prepared += 1;
