@@ -35,7 +35,7 @@ export function costAt(pace: Pace, deltas: number): string {
 
 /** What is passed on unread comes in either encoding; in the older one it is the least of the others. */
 export function growingEncoding({ role, encoding }: Way): Encoding | null {
-  if (role === 'direct') return null;
+  if (role === 'direct' || role === 'one call') return null;
   return role === 'floor' || role === 'shape' ? 'legacy' : encoding;
 }
 

@@ -77,6 +77,10 @@ function bars(results: Results): readonly Bar[] {
   };
   const added: Measure = (subject) =>
     subject.v1 ? beyondDirect(results, subject.v1, '1 at once p99 ms') : [];
+  const oneCall: Measure = (subject) => {
+    const way = subject.v1?.role === 'ours' ? withRole(results, 'one call') : undefined;
+    return way ? ratios(results, way, 'chats/s', portkey) : [];
+  };
   return [
     atMost(2, 'v1, saturated: CPU per event ÷ nginx', v1('saturated CPU µs', floor)),
     atMost(2, 'v1, batched: CPU per event ÷ nginx', v1('batched CPU µs', floor)),
@@ -95,6 +99,7 @@ function bars(results: Results): readonly Bar[] {
     atMost(1 / 4, 'legacy, paced: CPU per event ÷ original', legacy('paced CPU µs')),
     atMost(1, 'v1: added time to the first text, 1 at once, p99 ms', added),
     atLeast(5, 'v1: short chats/s ÷ Portkey', v1('chats/s', portkey)),
+    told('v1, CONVERSATION_ONLY, one call per chat as Portkey: short chats/s ÷ Portkey', oneCall),
   ];
 }
 

@@ -7,7 +7,7 @@ import type { Cells, Programme } from './rounds.ts';
 import { startStand } from './stand.ts';
 import { barTable } from './stream-bars.ts';
 import { chatTable, eventTable, growthTable, failureTable, growths, memoryTable } from './stream-tables.ts';
-import { AFTERWARDS, IN_LEGACY, MEASURES } from './trials.ts';
+import { AFTERWARDS, IN_LEGACY, MEASURES, SHORT_CHATS_ALONE } from './trials.ts';
 import { allWays } from './ways.ts';
 import type { Way } from './ways.ts';
 
@@ -45,6 +45,7 @@ function isWanted({ name }: Way): boolean {
 
 /** How many streams there can be takes long to find out: only the fastest are asked. */
 function toProgramme(way: Way): Programme {
+  if (way.role === 'one call') return { way, measures: [SHORT_CHATS_ALONE], mostRuns: way.mostRuns };
   const isFast = way.role !== 'original' && way.role !== 'other';
   const most = isFast && way.encoding === 'v1' ? [mostStreams()] : [];
   const legacy = way.role === 'shape' ? [IN_LEGACY] : [];

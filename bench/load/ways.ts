@@ -9,7 +9,7 @@ export type Encoding = 'v1' | 'legacy';
 /** A way from the client to the stand-in upstream: a proxy of some kind, or none. */
 export interface Way {
   readonly name: string;
-  readonly role: 'direct' | 'floor' | 'shape' | 'ours' | 'original' | 'other';
+  readonly role: 'direct' | 'floor' | 'shape' | 'ours' | 'one call' | 'original' | 'other';
   /** How the backend streams to it; null: it is not the backend that it asks. */
   readonly encoding: Encoding | null;
   readonly ask: Peer['ask'];
@@ -39,6 +39,7 @@ export function allWays(upstreamPid: number): readonly Way[] {
     BARE,
     chat2api('v1'),
     chat2api('legacy'),
+    ONE_CALL,
     ...others.filter((way) => !isFloor(way)),
   ];
 }
@@ -94,6 +95,13 @@ const BARE: Way = {
   ask: { ...CHAT, path: PASSED_ON },
   mostRuns: Infinity,
   start: (origin, core) => startOurs('./bare-proxy.js', { CHATGPT_BASE_URL: origin }, core),
+};
+
+/** With one call per chat, as gateways make that have no requirements to ask for. */
+const ONE_CALL: Way = {
+  ...chat2api('v1', { CONVERSATION_ONLY: 'true' }),
+  name: 'chat2api, CONVERSATION_ONLY',
+  role: 'one call',
 };
 
 /** This program, as `npm start` runs it. */
