@@ -1,3 +1,4 @@
+import { LOOP_PROBE_EVERY_MS } from '../../src/pressure.ts';
 import type { Report } from '../_util/report.ts';
 import { toSpread, toText } from '../_util/spread.ts';
 import type { Row } from '../_util/table.ts';
@@ -20,6 +21,8 @@ interface Neighbours {
 /** What one turn came to. */
 interface Turn {
   readonly live: LoadResult;
+  /** The p99 of the lateness of the server's timers meanwhile. */
+  readonly loopDelayMs: number;
   /** By which the server grew with each neighbour; null: there was none. */
   readonly bytesEach: number | null;
 }
@@ -129,7 +132,7 @@ async function inTurns(all: readonly (Neighbours | null)[], trial: Trial): Promi
 }
 
 async function beside(bed: Bed, neighbours: Neighbours | null, trial: Trial): Promise<Turn> {
-  if (neighbours === null) return { live: await hold(bed, trial), bytesEach: null };
+  if (neighbours === null) return { ...(await holdWatched(bed, trial)), bytesEach: null };
   const pids = bed.running.pids();
   const before = rssBytes(pids);
   await bed.stand.plan(neighbours.plan);
@@ -137,12 +140,25 @@ async function beside(bed: Bed, neighbours: Neighbours | null, trial: Trial): Pr
   const others = await Bystanders.join(crowd, pids[0] ?? 0);
   try {
     const bytesEach = (rssBytes(pids) - before) / crowd.count;
-    const live = await hold(bed, trial);
+    const watched = await holdWatched(bed, trial);
     if (others.closed > 0) throw new Error(`${others.closed} neighbours were cut`);
-    return { live, bytesEach };
+    return { ...watched, bytesEach };
   } finally {
     others.leave();
   }
+}
+
+async function holdWatched(bed: Bed, trial: Trial): Promise<Omit<Turn, 'bytesEach'>> {
+  await loopDelayMs(bed.running.port);
+  const live = await hold(bed, trial);
+  return { live, loopDelayMs: await loopDelayMs(bed.running.port) };
+}
+
+/** Since it was asked last; the interval of the timers that find it out is a part of what the page says. */
+async function loopDelayMs(port: number): Promise<number> {
+  const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const seconds = Number(/^nodejs_eventloop_lag_p99_seconds (\S+)$/m.exec(page)?.[1]);
+  return Math.max(0, seconds * 1_000 - LOOP_PROBE_EVERY_MS);
 }
 
 function toRow(name: string | null, turns: readonly Turn[]): Row {
@@ -156,7 +172,8 @@ function toRow(name: string | null, turns: readonly Turn[]): Row {
     'longest ms': spread(({ gapMs }) => gapMs.max),
     'late p99 ms': spread(({ lateMs }) => lateMs.p99),
     'generator late p99 ms': spread(({ ownDelayMs }) => ownDelayMs.p99),
-    longest: spread(({ ownDelayMs }) => ownDelayMs.max),
+    'its longest ms': spread(({ ownDelayMs }) => ownDelayMs.max),
+    'loop delay p99 ms': toText(toSpread(turns.map((turn) => turn.loopDelayMs))),
     'CPU cores': spread(({ usage, windowMs }) => (usage['proxy']?.cpuUs ?? 0) / 1_000 / windowMs),
     'RSS KiB per neighbour': each.length === 0 ? null : toText(toSpread(each)),
   };
