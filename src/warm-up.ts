@@ -55,7 +55,8 @@ export async function warmUp(options: WarmUpOptions): Promise<void> {
   const steps: readonly (() => Promise<unknown>)[] = [
     compileSearch,
     () => rehearse({ stream: true, pause }),
-    openPages,
+    // A gateway that does not answer holds up nothing.
+    async () => void openPages(),
     () => readVocabulary('o200k_base'),
     () => loadTokenizer('o200k_base'),
     () => rehearse({ stream: false, pause }),

@@ -24,7 +24,7 @@ export interface Landing {
    * a page that cannot be had is replaced by a stand-in.
    */
   readonly page: (session: Session, signal: AbortSignal) => LandingPage | Promise<LandingPage>;
-  /** Before a chat wants it. What cannot be had is left to that chat. Rejects only with the signal's reason. */
+  /** Unless a chat has wanted it already. What cannot be had is left to the next one. Rejects only with the signal's reason. */
   readonly fetchAhead: (session: Session, signal: AbortSignal) => Promise<void>;
 }
 
@@ -96,6 +96,7 @@ export function createLanding({ exchange, profile, nowMs, timeoutMs }: LandingOp
       return known.page;
     },
     async fetchAhead(session, signal) {
+      if (cached.has(session.origin)) return;
       const page = await fetchPage(session, signal);
       if (page !== null) keep(session.origin, page, nowMs());
     },

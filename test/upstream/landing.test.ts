@@ -84,6 +84,13 @@ t.test('a chat that comes while it is fetched ahead waits for the same', async (
   t.equal(bench.upstream.asked.length, 1);
 });
 
+t.test('what a chat has fetched already is not fetched ahead', async (t) => {
+  const bench = await open(t);
+  t.equal(await buildOf(bench), 'one');
+  await bench.landing.fetchAhead(bench.session, never);
+  t.equal(bench.upstream.asked.length, 1);
+});
+
 t.test('what cannot be fetched ahead is left to the chat, which asks again', async (t) => {
   const bench = await open(t);
   bench.build = null;
