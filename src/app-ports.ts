@@ -43,8 +43,8 @@ export interface AppSeams {
   readonly pressure?: Pressure;
   /** Held in quiet moments after listening. */
   readonly rehearse?: WarmUpOptions['rehearse'];
-  /** Are the gateways asked for their page in a quiet moment after listening, before a chat needs it? */
-  readonly opensPages?: boolean;
+  /** Is the gateway, if there is but one, asked for its page in a quiet moment after listening, before a chat needs it? */
+  readonly opensPage?: boolean;
   /** For the app that is the rehearsal, which has no warm-up itself. */
   readonly props?: AppProps;
   /** Spans of requests; not given: none are made. Closed with the app. */

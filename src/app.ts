@@ -204,12 +204,10 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
   });
   let closing: Promise<void> | null = null;
 
-  async function openPages(): Promise<void> {
-    const { signal } = closingDown;
-    const opened = config.chatgptBaseUrls.map((origin) =>
-      sentinel.openPage(accounts.leases.passBy(origin), signal),
-    );
-    await Promise.allSettled(opened);
+  /** Several gateways take turns by how they did so far, which is for chats to find out. */
+  async function openPage(): Promise<void> {
+    if (config.chatgptBaseUrls.length > 1) return;
+    await sentinel.openPage(accounts.leases.passBy(), closingDown.signal).catch(() => undefined);
   }
 
   async function close(): Promise<void> {
@@ -242,7 +240,7 @@ export function createApp(config: Config, log: Log, seams: AppSeams = {}): App {
       void warmUp({
         rehearse: seams.rehearse,
         compileSearch: () => compileSearch(localSearch),
-        ...(seams.opensPages === true && { openPages }),
+        ...(seams.opensPage === true && { openPage }),
         metrics,
         isQuiet: () => server.inflight === 0 && elapsedMs() - lastRequestMs > QUIET_MS,
         signal: closingDown.signal,

@@ -65,7 +65,7 @@ async function serve(config: Config): Promise<Running> {
   const tracing = await loadTracing(process.env, (message) => log.warn(message));
   const app = createApp(config, log, {
     rehearse: async (options) => (await import('./rehearsal.ts')).rehearse(config, options),
-    opensPages: true,
+    opensPage: true,
     ...(tracing !== null && { tracing }),
   });
   try {

@@ -14,7 +14,7 @@ export interface WarmUpOptions {
   readonly rehearse?: ((options: RehearsalOptions) => Promise<void>) | undefined;
   readonly compileSearch: () => Promise<void>;
   /** Not given: nothing is asked for. Never rejects. */
-  readonly openPages?: (() => Promise<unknown>) | undefined;
+  readonly openPage?: (() => Promise<unknown>) | undefined;
   readonly metrics: LateMetrics;
   /** Nobody waits for the thread now, or is likely to in a moment. */
   readonly isQuiet: () => boolean;
@@ -34,7 +34,7 @@ const MAX_WAIT_MS = 2_000;
  *
  * - the threads' search, for the proofs that are short enough to be done here
  * - the rehearsal of streams
- * - the gateways' landing page, for which the first chat would wait, and a connection to them
+ * - the gateway's landing page, for which the first chat would wait, and a connection to it
  * - a vocabulary, for chats whose tokens are counted: read in slices, then indexed in one go of 80 ms
  * - the rehearsal of whole answers, whose tokens are
  * - the metrics' library: 100 modules, 60 ms of processor time, and nobody looks before the first scrape
@@ -44,7 +44,7 @@ export async function warmUp(options: WarmUpOptions): Promise<void> {
   const {
     rehearse = async () => {},
     compileSearch,
-    openPages = async () => {},
+    openPage = async () => {},
     metrics,
     isQuiet,
     signal,
@@ -56,7 +56,7 @@ export async function warmUp(options: WarmUpOptions): Promise<void> {
     compileSearch,
     () => rehearse({ stream: true, pause }),
     // A gateway that does not answer holds up nothing.
-    async () => void openPages(),
+    async () => void openPage(),
     () => readVocabulary('o200k_base'),
     () => loadTokenizer('o200k_base'),
     () => rehearse({ stream: false, pause }),

@@ -2,7 +2,6 @@ import type { ChatPorts, Lease, Session } from '../chat/ports.ts';
 import type { Caller, Identity, Turn } from '../conversation/turn.ts';
 import { toChatError } from '../errors.ts';
 import type { ChatError } from '../errors.ts';
-import type { WayAsk } from '../outbound/way.ts';
 import type { Ways } from '../outbound/ways.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { AccountLease } from './account-ask.ts';
@@ -37,8 +36,8 @@ export interface Leases {
   readonly visitAs: (account: string, signal: AbortSignal) => Promise<Session | null>;
   /** What became of a visit that failed: an account that is refused there is no good for chats either. */
   readonly visited: (session: Session, failure: ChatError) => void;
-  /** A visitor's session with this gateway, who has nothing to ask. */
-  readonly passBy: (origin: string) => Session;
+  /** A visitor's session, who has nothing to ask and takes nobody's turn. */
+  readonly passBy: () => Session;
   /** Leases not yet released. */
   readonly inFlight: number;
 }
@@ -193,13 +192,9 @@ export function createLeases(options: LeasesOptions): Leases {
 
   function toVisit(identity: Identity, account: string | null, deviceId: string): Session {
     const exit = account === null ? null : recent.find(account);
-    return { ...look({ origin: null, exit }), identity, account, deviceId };
-  }
-
-  function look(prefer: WayAsk['prefer']): Pick<Session, 'origin' | 'exit'> {
-    const { way, release } = ways.pick({ prefer, avoid: [] });
+    const { way, release } = ways.pick({ prefer: { origin: null, exit }, avoid: [] });
     release('unused');
-    return way;
+    return { ...way, identity, account, deviceId };
   }
 
   async function visitAs(account: string, signal: AbortSignal): Promise<Session | null> {
@@ -251,8 +246,8 @@ export function createLeases(options: LeasesOptions): Leases {
       }
     },
     visitAs,
-    passBy: (origin) => ({
-      ...look({ origin, exit: null }),
+    passBy: () => ({
+      ...ways.look({ prefer: null, avoid: [] }),
       identity: NOBODY,
       account: null,
       deviceId: newId(),

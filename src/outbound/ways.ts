@@ -36,6 +36,8 @@ export interface NodeSight {
 export interface Ways {
   /** Always finds one: a poor way is better than none. The lease must be released however its use ends. */
   pick(ask: WayAsk): WayLease;
+  /** The way that `pick` would lend, which loses no turn by it. */
+  look(ask: WayAsk): Way;
   /** The head of a successful answer (status 2xx) came so long after its request began. Others than gateways are ignored. */
   observe(way: Way, latencyMs: number): void;
   views(): { readonly exits: readonly NodeSight[]; readonly gateways: readonly NodeSight[] };
@@ -119,6 +121,7 @@ export function createWays(options: WaysOptions): Ways {
         },
       };
     },
+    look: (ask) => choose(ask, options.nowMs()),
     observe({ exit, origin }, latencyMs) {
       const gateway = gateways.find(origin) ?? gateways.find(origin.replace(/\/+$/, ''));
       if (gateway === null) return;
