@@ -49,6 +49,8 @@ export class SseWriter {
   /** The head waits for the frames of this tick. */
   #isOpening = false;
   #flushScheduled = false;
+  /** What is batched waits for the microtasks of this tick. */
+  #isHeld = false;
   /** The socket is full. */
   #refused = false;
   /** When the client last gave a sign of reading, on `performance.now`'s clock; meaningful while refused. */
@@ -57,13 +59,13 @@ export class SseWriter {
   #silence: NodeJS.Timeout | null = null;
   #stallTimer: NodeJS.Timeout | null = null;
 
-  /**
-   * Behind all microtasks of the tick: where upstream's last bytes are in it, those lead to the end of the answer,
-   * which then leaves with what is batched, a system call less. A tick asked for outside of them would come first.
-   */
-  readonly #flushLater = (): void => process.nextTick(this.#flushNow);
+  readonly #onSettled = (): void => {
+    if (this.#isHeld) process.nextTick(this.#flushNow);
+    else this.#flushNow();
+  };
   readonly #flushNow = (): void => {
     this.#flushScheduled = false;
+    this.#isHeld = false;
     this.flush();
   };
 
@@ -119,6 +121,14 @@ export class SseWriter {
     return this.#afterFrame();
   }
 
+  /**
+   * Microtasks of this tick may end the stream: what is batched leaves with the end then, a system call less, and
+   * else behind them.
+   */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
   /** Sends what is batched now, not at the end of the tick. */
   flush(): void {
     if (this.#refused || this.#batch.length === 0) return;
@@ -164,7 +174,7 @@ export class SseWriter {
 
   #scheduleFlush(): void {
     this.#flushScheduled = true;
-    void SETTLED.then(this.#flushLater);
+    void SETTLED.then(this.#onSettled);
   }
 
   #sendBatch(): boolean {

@@ -71,6 +71,7 @@ export class StreamOutput implements AnswerOutput {
   }
 
   end(index: number, reason: EndReason): void {
+    this.#writer.hold();
     if (this.#encoder !== null) this.#write(this.#encoder.finish(index, reason));
   }
 

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { buildConnector, Dispatcher } from 'undici';
 import type { Dial } from './dial.ts';
 import type { Scope } from './scope.ts';
+import { readStraight } from './straight-reads.ts';
 import { Client } from './undici.ts';
 
 /**
@@ -48,6 +49,7 @@ export function createConnection(origin: string, dial: Dial, owner: ConnectionOw
       (opened) => {
         socket = opened;
         answers = 0;
+        readStraight(opened);
         callback(null, opened);
       },
       (error: Error) => callback(error, null),

@@ -145,16 +145,25 @@ t.test('frames of one tick leave as one chunk, those of the next as another', as
   );
 });
 
-t.test('an end to which only microtasks lead leaves with what was written before', async (t) => {
+t.test('what is held leaves with an end to which only microtasks lead, or behind them', async (t) => {
   const lead = async (): Promise<void> => {
     for (let hops = 0; hops < 50; hops += 1) await Promise.resolve();
   };
   const { client, writer } = await stream(t);
+  writer.hold();
   writer.write('data: a\n\n');
   await lead();
-  writer.end('data: b\n\n');
+  writer.write('data: b\n\n');
+  await sleep(20);
+  writer.write('data: c\n\n');
+  await lead();
+  writer.write('data: d\n\n');
+  writer.hold();
+  await lead();
+  writer.end('data: e\n\n');
   t.ok(await until(() => client.text().endsWith('0\r\n\r\n')));
-  t.ok(client.text().endsWith('\r\n6\r\n: ok\n\n\r\n12\r\ndata: a\n\ndata: b\n\n\r\n0\r\n\r\n'));
+  const [held, notHeld, last] = ['12\r\ndata: a\n\ndata: b', '9\r\ndata: c', '12\r\ndata: d\n\ndata: e'];
+  t.ok(client.text().endsWith(`: ok\n\n\r\n${held}\n\n\r\n${notHeld}\n\n\r\n${last}\n\n\r\n0\r\n\r\n`));
 
   const { port, records } = await serve(t, {
     routes: [
@@ -164,6 +173,7 @@ t.test('an end to which only microtasks lead leaves with what was written before
         handler: async (_request, reply) => {
           const whole = new SseWriter(reply, { keepAliveMs: 20 });
           whole.openOnSilence();
+          whole.hold();
           whole.openWithFrames();
           await lead();
           whole.end('data: c\n\n');
