@@ -31,6 +31,9 @@ interface Chats {
   readonly secondMs: number;
   readonly warmMs: number;
   readonly warmCpuMs: number;
+  /** Of a warm program's chat in the first one's situation: on a connection of its own, after as long a rest. */
+  readonly restedMs: number;
+  readonly restedCpuMs: number;
   /** Of all threads, since the process began, when the warm-up is over and two chats were held. */
   readonly settledCpuMs: number;
   readonly settledRssMb: number;
@@ -85,28 +88,42 @@ async function start({ program, restMs }: Way, upstreamPort: number): Promise<St
   }
 }
 
-/** The first ones after `restMs`, the warm ones when the warm-up is over. */
+/** The first ones after `restMs`, the warm ones when the warm-up is over, and one more after another rest. */
 async function holdChats({ port, pid }: Child, restMs: number): Promise<Chats> {
   const agent = new Agent({ keepAlive: true });
+  const newAgent = new Agent({ keepAlive: true });
   const ask = (): Promise<number> => firstTextMs(port, agent);
-  const askCounted = async (): Promise<readonly [ms: number, cpuMs: number]> => {
+  const askCounted = async (by: Agent): Promise<readonly [ms: number, cpuMs: number]> => {
     const before = mainThreadCpuMs(pid);
-    return [await ask(), mainThreadCpuMs(pid) - before];
+    return [await firstTextMs(port, by), mainThreadCpuMs(pid) - before];
   };
   try {
     await sleep(restMs);
-    const [firstMs, firstCpuMs] = await askCounted();
+    const [firstMs, firstCpuMs] = await askCounted(agent);
     const secondMs = await ask();
     await sleep(SETTLED_MS - restMs);
     const settledCpuMs = spentCpuUs(pid) / 1_000;
     const settledRssMb = rssBytes([pid]) / 1e6;
     for (let asked = 0; asked < WARMING_CHATS; asked += 1) await ask();
     const warm: (readonly [ms: number, cpuMs: number])[] = [];
-    while (warm.length < WARM_CHATS) warm.push(await askCounted());
+    while (warm.length < WARM_CHATS) warm.push(await askCounted(agent));
     const [warmMs, warmCpuMs] = [median(warm.map(([ms]) => ms)), median(warm.map(([, cpuMs]) => cpuMs))];
-    return { firstMs, firstCpuMs, secondMs, warmMs, warmCpuMs, settledCpuMs, settledRssMb };
+    await sleep(restMs);
+    const [restedMs, restedCpuMs] = await askCounted(newAgent);
+    return {
+      firstMs,
+      firstCpuMs,
+      secondMs,
+      warmMs,
+      warmCpuMs,
+      restedMs,
+      restedCpuMs,
+      settledCpuMs,
+      settledRssMb,
+    };
   } finally {
     agent.destroy();
+    newAgent.destroy();
   }
 }
 
@@ -143,6 +160,8 @@ function medianChats(all: readonly Chats[]): Chats {
     secondMs: of((chats) => chats.secondMs),
     warmMs: of((chats) => chats.warmMs),
     warmCpuMs: of((chats) => chats.warmCpuMs),
+    restedMs: of((chats) => chats.restedMs),
+    restedCpuMs: of((chats) => chats.restedCpuMs),
     settledCpuMs: of((chats) => chats.settledCpuMs),
     settledRssMb: of((chats) => chats.settledRssMb),
   };
@@ -163,6 +182,9 @@ function toRow({ name }: Way, { listeningMs, cpuMs, chats }: Start, baselineMs: 
     'warm chat ms': chats?.warmMs ?? null,
     'first × warm': chats && chats.firstMs / chats.warmMs,
     'CPU: first × warm': chats && chats.firstCpuMs / chats.warmCpuMs,
+    'rested chat ms': chats?.restedMs ?? null,
+    'first × rested': chats && chats.firstMs / chats.restedMs,
+    'CPU: first × rested': chats && chats.firstCpuMs / chats.restedCpuMs,
     'CPU ms after 4 s': chats?.settledCpuMs ?? null,
     'RSS MB after 4 s': chats?.settledRssMb ?? null,
   };
