@@ -37,7 +37,7 @@ const SETTLED = Promise.resolve();
 const STALL_CHECK_MS = 4_000;
 
 /**
- * Server-sent events over a reply. Frames written in one tick leave as one corked write.
+ * Server-sent events over a reply. Frames written in one go, without a microtask between them, leave as one corked write.
  *
  * The native `write` takes everything and says false when it had to keep some. From then on frames wait here,
  * so the producer must stop at the first false and go on when `onDrain`'s listener is called.
@@ -46,7 +46,7 @@ export class SseWriter {
   readonly #reply: Reply;
   readonly #options: SseOptions;
   readonly #batch = new FrameBatch();
-  /** The head waits for the frames of this tick. */
+  /** The head waits for the frames that follow in one go. */
   #isOpening = false;
   #flushScheduled = false;
   /** What is batched waits for the microtasks of this tick. */
@@ -94,7 +94,7 @@ export class SseWriter {
     if (this.#isOpening) this.flush();
   }
 
-  /** The head leaves with the frames of this tick: a system call less. */
+  /** The head leaves with the frames that follow in one go: a system call less. */
   openWithFrames(): void {
     if (this.opened) return;
     this.#isOpening = true;
@@ -129,7 +129,7 @@ export class SseWriter {
     this.#isHeld = true;
   }
 
-  /** Sends what is batched now, not at the end of the tick. */
+  /** Sends what is batched now. */
   flush(): void {
     if (this.#refused || this.#batch.length === 0) return;
     if (!this.#sendBatch()) this.#stall();

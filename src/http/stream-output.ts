@@ -71,8 +71,9 @@ export class StreamOutput implements AnswerOutput {
   }
 
   end(index: number, reason: EndReason): void {
+    if (this.#encoder === null) return;
     this.#writer.hold();
-    if (this.#encoder !== null) this.#write(this.#encoder.finish(index, reason));
+    this.#write(this.#encoder.finish(index, reason));
   }
 
   onDrain(index: number, listener: () => void): void {

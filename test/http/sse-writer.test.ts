@@ -131,7 +131,7 @@ t.test('a head that may wait takes the frames of its tick along', async (t) => {
   t.same(internalErrors, []);
 });
 
-t.test('frames of one tick leave as one chunk, those of the next as another', async (t) => {
+t.test('frames written in one go leave as one chunk, those of later as another', async (t) => {
   const { client, writer } = await stream(t);
   for (const letter of 'abc') t.equal(writer.write(`data: ${letter}\n\n`), true);
   await sleep(20);

@@ -10,6 +10,9 @@ import { readStraight } from '../../src/outbound/straight-reads.ts';
 import { createAuthority } from '../helpers/certificates.ts';
 import { listen } from '../helpers/loopback.ts';
 
+const authority = createAuthority(t);
+const identity = authority.issue('IP:127.0.0.1');
+
 interface Pair {
   /** Reads straight. */
   readonly near: Socket;
@@ -24,8 +27,7 @@ async function pair(t: Test): Promise<Pair> {
 }
 
 async function tlsPair(t: Test): Promise<Pair> {
-  const authority = createAuthority(t);
-  const server = createTlsServer(authority.issue('IP:127.0.0.1'));
+  const server = createTlsServer(identity);
   const arrival = once(server, 'secureConnection') as Promise<[Socket]>;
   const near = connectTls({ port: await listen(t, server), host: '127.0.0.1', ca: [...authority.ca] });
   return ready(t, near, (await arrival)[0]);
